@@ -1,0 +1,22 @@
+"""The entry point of the command `matcalc` and of `python -m matcalc`.
+
+Guarantees an exit status of 0, 1, 2 or 130 and never a traceback, even when interrupted while starting.
+"""
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line and leave the process with its status."""
+    try:
+        from matcalc.cli import run
+
+        status = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

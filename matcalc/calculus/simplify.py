@@ -1,0 +1,445 @@
+"""Simplify: the form a professor would write, by lowering one cost.
+
+Sixth stage of the pipeline.  One pass from the leaves up; at each node a few alternatives of equal value are built
+(common factors pulled out on either side, a product distributed, an entrywise expression simplified as the
+scalar expression of its entries, an identity or assumption applied) and the cheapest is kept.  Since only a lower
+`cost` replaces a term, the pass ends, and running it again changes nothing.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy as sp
+from sympy import Add, MatAdd, MatMul, Mul, Pow, S
+
+from matcalc.calculus.cost import cost
+from matcalc.language.syntax import postorder
+from matcalc.terms.build import Terms, is_array
+from matcalc.terms.nodes import Entry, MatrixFunction, op_name
+from matcalc.terms.operations import TABLE
+from matcalc.terms.view import assemble, view
+
+MOST_TERMS = 40         # longest sum that is factored
+MOST_EXPANDED = 96      # largest expansion that is tried
+
+Rewrite = Callable[[Terms, Any], Any | None]
+
+
+@dataclass(slots=True)
+class Simplifier:
+    """Simplification in one store, with extra rewrites (identities, assumptions)."""
+
+    terms: Terms
+    rewrites: Sequence[Rewrite] = ()
+    replacements: Sequence[tuple[tuple[Any, ...], Any]] = ()      # run of factors → term
+    uses: list[tuple[str, Any, Any]] = field(default_factory=list)
+    _done: dict[Any, Any] = field(default_factory=dict)
+
+    def __call__(self, x: Any, expand: bool = False) -> Any:
+        """The cheapest equal form found; with `expand`, products multiplied out."""
+        x = self.simplified(x)
+        flat = self.expanded(x)
+        if flat is not None and flat is not x:
+            if expand:
+                return flat
+            other = self.simplified(flat)
+            if self.cost(other) < self.cost(x):
+                x = other
+        return x
+
+    def cost(self, x: Any) -> int:
+        return cost(self.terms, x)
+
+    # ------------------------------------------------------------------ bottom up
+
+    def simplified(self, x: Any) -> Any:
+        done, terms = self._done, self.terms
+        for node in postorder([x], lambda n: () if n in done else view(terms, n)[1]):
+            if node in done:
+                continue
+            op, operands, value = view(terms, node)
+            new = node
+            if op != "leaf" and any(done[a] is not a for a in operands):
+                new = assemble(terms, op, tuple(done[a] for a in operands), value)
+            done[node] = self.settle(new) if op != "leaf" else new
+        return done[x]
+
+    def settle(self, x: Any) -> Any:
+        """Local alternatives until none is cheaper."""
+        for _ in range(12):
+            best = x
+            for y in self.alternatives(x):
+                if y is not None and y is not best and self.cost(y) < self.cost(best):
+                    best = y
+            if best is x:
+                break
+            x = best
+        self._done[x] = x
+        return x
+
+    def alternatives(self, x: Any) -> Iterable[Any]:
+        terms = self.terms
+        for rewrite in self.rewrites:
+            yield rewrite(terms, x)
+        if not is_array(x):
+            if isinstance(x, Add | Mul | Pow):
+                yield self.scalar(x)
+            return
+        c, part = terms.split(x)
+        if isinstance(part, MatAdd) and part not in terms.opaque:
+            yield self.factored(x)
+            if any(self.is_entrywise(terms.split(a)[1]) for a in part.args):
+                yield self.entrywise(x)
+        elif self.is_entrywise(part):
+            yield self.entrywise(x)
+        elif isinstance(part, MatMul) and part not in terms.opaque:
+            for i, f in enumerate(part.args):
+                if isinstance(f, MatAdd) and f not in terms.opaque and len(f.args) <= 8:
+                    yield terms.add(*(terms.mul(c, *part.args[:i], a, *part.args[i + 1:]) for a in f.args))
+        if c != 1 and isinstance(c, Add | Mul):
+            c2 = self.scalar(c)
+            if c2 is not c:
+                yield terms.scale(c2, part)
+
+    def is_entrywise(self, x: Any) -> bool:
+        if isinstance(x, sp.HadamardProduct | sp.HadamardPower):
+            return True
+        return isinstance(x, MatrixFunction) and op_name(x) in TABLE and TABLE[op_name(x)].entrywise
+
+    # ------------------------------------------------------------------ numbers and entries
+
+    def entrywise(self, x: Any) -> Any:
+        """An entrywise expression, simplified as the scalar expression of its entries."""
+        e = self.terms.form(x)
+        best = self.scalar(e)
+        return x if best is e else self.terms.back(best, self.terms.shape(x))
+
+    def scalar(self, e: Any) -> Any:
+        """A cheaper scalar expression, or e itself."""
+        best = e
+        if not isinstance(e, Add | Mul | Pow):
+            return e
+        for y in self.scalar_forms(e):
+            if self.cost(y) < self.cost(best):
+                best = y
+        return best
+
+    def scalar_forms(self, e: Any) -> Iterable[Any]:
+        if isinstance(e, Mul):
+            primitive = Mul(*(content_out(f) for f in e.args))
+            if primitive != e:
+                yield primitive
+            if not any(isinstance(f, Add) or isinstance(f, Pow) and isinstance(f.args[0], Add) for f in e.args):
+                return
+        elif isinstance(e, Pow):
+            if isinstance(e.args[0], Add):
+                inner = self.scalar(e.args[0])
+                if inner is not e.args[0]:
+                    yield Pow(inner, e.args[1])
+            return
+        elif len(e.args) > MOST_TERMS:
+            return
+        flat = e
+        if isinstance(e, Mul) or any(isinstance(a, Mul | Pow) for a in e.args):
+            flat = expand_top(e)
+        yield flat
+        yield common_monomial(e)
+        if flat is not e:
+            yield common_monomial(flat)
+        if isinstance(flat, Add):
+            yield from self.grouped(flat)
+            denominators = [a for a in flat.args if has_denominator(a)]
+            if len(denominators) >= 2 or denominators and isinstance(e, Mul):
+                one = combine_fractions(flat)
+                if one is not None:
+                    yield one
+
+    def grouped(self, e: Any) -> Iterable[Any]:
+        """Some terms with a common factor put together: a b + a c + d = a (b + c) + d."""
+        counts: dict[Any, list[Any]] = {}
+        for term in e.args:
+            for f in Mul.make_args(term):
+                base = f.args[0] if isinstance(f, Pow) else f
+                if not base.is_Number:
+                    counts.setdefault(base, []).append(term)
+        for base, members in counts.items():
+            if 2 <= len(members) < len(e.args):
+                rest = [a for a in e.args if a not in members]
+                yield Add(common_monomial(Add(*members)), *rest)
+
+    # ------------------------------------------------------------------ sums of products
+
+    def factored(self, x: Any) -> Any:
+        """Common numbers, left factors and right factors pulled out of a sum, the best saving first."""
+        terms = self.terms
+        outer, part = terms.split(x)
+        items = [terms.split(a) for a in part.args]
+        if len(items) > MOST_TERMS:
+            return x
+        changed = False
+        while len(items) > 1:
+            best: tuple[int, list[int], Any] | None = None
+            for members, make in self.groups(items):
+                made = make()
+                before = sum(self.cost(terms.scale(*items[i])) + 1 for i in members) - 1
+                saving = before - self.cost(made)
+                if saving > 0 and (best is None or saving > best[0]):
+                    best = (saving, members, made)
+            if best is None:
+                break
+            _, members, made = best
+            changed = True
+            first = members[0]
+            rest = [it for i, it in enumerate(items) if i not in members]
+            items = [*rest[:first], terms.split(made), *rest[first:]]
+        if not changed:
+            return x
+        return terms.scale(outer, terms.add(*(terms.scale(c, p) for c, p in items)))
+
+    def groups(self, items: list[tuple[Any, Any]]) -> Iterable[tuple[list[int], Callable[[], Any]]]:
+        """Ways to join some of the terms: (which, how)."""
+        terms = self.terms
+        chains = [self.chain(p) for _, p in items]
+        for side in (0, -1):
+            firsts: dict[Any, list[int]] = {}
+            for i, ch in enumerate(chains):
+                if ch:
+                    firsts.setdefault(terms.base(ch[side])[0] if is_power(ch[side]) else ch[side], []).append(i)
+            for f, members in firsts.items():
+                if len(members) > 1:
+                    yield members, lambda f=f, members=members, side=side: self.pull_out(items, chains, members, f, side)
+        numbers: dict[Any, list[int]] = {}
+        for i, (c, _) in enumerate(items):
+            for q in Mul.make_args(c):
+                base = q.args[0] if isinstance(q, Pow) else q
+                if not base.is_Number:
+                    numbers.setdefault(base, []).append(i)
+        seen: set[tuple[int, ...]] = set()
+        for members in numbers.values():
+            members = sorted(set(members))
+            if len(members) > 1 and tuple(members) not in seen:
+                seen.add(tuple(members))
+                yield members, lambda members=members: self.pull_number(items, members)
+        krons: dict[tuple[int, Any], list[int]] = {}
+        for i, (_, p) in enumerate(items):
+            if isinstance(p, sp.KroneckerProduct) and len(p.args) == 2:
+                krons.setdefault((0, p.args[0]), []).append(i)
+                krons.setdefault((1, p.args[1]), []).append(i)
+        for (side, f), members in krons.items():
+            if len(members) > 1:
+                yield members, lambda side=side, f=f, members=members: self.pull_kron(items, members, f, side)
+
+    def chain(self, p: Any) -> tuple[Any, ...]:
+        """The factors of a term; powers count as runs of their base."""
+        if isinstance(p, sp.Identity | sp.ZeroMatrix | sp.OneMatrix):
+            return ()
+        return tuple(p.args) if isinstance(p, MatMul) and p not in self.terms.opaque else (p,)
+
+    def pull_out(self, items: list[tuple[Any, Any]], chains: list[tuple[Any, ...]], members: list[int], f: Any, side: int) -> Any:
+        terms = self.terms
+        rests = []
+        for i in members:
+            ch = chains[i]
+            end = ch[side]
+            left = self.divide(end, f, side)
+            rest = (left, *ch[1:]) if side == 0 else (*ch[:-1], left)
+            rests.append(terms.mul(items[i][0], *rest))
+        inner = self.settle(terms.add(*rests))
+        return terms.mul(f, inner) if side == 0 else terms.mul(inner, f)
+
+    def divide(self, end: Any, f: Any, side: int) -> Any:
+        """end = f · result (on the left, side 0) or result · f."""
+        if end is f:
+            return self.terms.identity(self.terms.shape(f)[1 + side])
+        base, k = self.terms.base(end)
+        return self.terms.power(base, k - 1)
+
+    def pull_number(self, items: list[tuple[Any, Any]], members: list[int]) -> Any:
+        terms = self.terms
+        common = common_factor([items[i][0] for i in members])
+        inner = self.settle(terms.add(*(terms.scale(items[i][0] / common, items[i][1]) for i in members)))
+        return terms.scale(common, inner)
+
+    def pull_kron(self, items: list[tuple[Any, Any]], members: list[int], f: Any, side: int) -> Any:
+        terms = self.terms
+        inner = self.settle(terms.add(*(terms.scale(items[i][0], items[i][1].args[1 - side]) for i in members)))
+        return terms.kron(f, inner) if side == 0 else terms.kron(inner, f)
+
+    # ------------------------------------------------------------------ expansion
+
+    def expanded(self, x: Any) -> Any | None:
+        """Products multiplied out over sums (not inside functions), or None where that is too long."""
+        terms = self.terms
+        if not is_array(x):
+            return expand_top(x) if isinstance(x, Add | Mul | Pow) else x
+
+        def flat(node: Any, depth: int) -> list[tuple[Any, list[Any]]] | None:
+            """Terms as (number, factors)."""
+            if node in terms.opaque or depth > 30:
+                return [(S.One, [node])]
+            if isinstance(node, MatAdd):
+                out: list[tuple[Any, list[Any]]] = []
+                for a in node.args:
+                    more = flat(a, depth + 1)
+                    if more is None or len(out) + len(more) > MOST_EXPANDED:
+                        return None
+                    out.extend(more)
+                return out
+            if isinstance(node, MatMul):
+                out = [(S.One, [])]
+                for f in node.args:
+                    if not is_array(f):
+                        factor: list[tuple[Any, list[Any]]] | None = [(a, []) for a in Add.make_args(expand_top(f))]
+                    else:
+                        factor = flat(f, depth + 1)
+                    if factor is None or len(out) * len(factor) > MOST_EXPANDED:
+                        return None
+                    out = [(Mul(c, d), [*m, *n]) for c, m in out for d, n in factor]
+                return out
+            return [(S.One, [node])]
+
+        flat_terms = flat(x, 0)
+        if flat_terms is None:
+            return None
+        result = terms.add(*(terms.mul(c, *m) for c, m in flat_terms)) if len(flat_terms) > 1 else x
+        if self.is_entrywise(terms.split(result)[1]) or isinstance(terms.split(result)[1], MatAdd):
+            e = terms.form(result)
+            flat_e = expand_top(e)
+            if flat_e != e:
+                result = terms.back(flat_e, terms.shape(x))
+        return result
+
+
+# ---------------------------------------------------------------------- scalar tools
+
+def is_power(x: Any) -> bool:
+    return isinstance(x, sp.MatPow) and x.args[1].is_Integer and x.args[1] > 1
+
+
+def content_out(f: Any) -> Any:
+    """2 a − 2 b = 2 (a − b), kept as a product."""
+    if isinstance(f, Add):
+        c, rest = f.primitive()
+        if c != 1:
+            return Mul(c, rest, evaluate=False)
+    return f
+
+
+def expand_top(e: Any) -> Any:
+    """Products of sums multiplied out at the top level, not inside functions."""
+    if isinstance(e, Add):
+        return Add(*(expand_top(a) for a in e.args))
+    if isinstance(e, Mul) and any(isinstance(f, Add) or isinstance(f, Pow) and isinstance(f.args[0], Add) for f in e.args):
+        out: list[Any] = [S.One]
+        for f in e.args:
+            if isinstance(f, Pow) and isinstance(f.args[0], Add) and f.args[1].is_Integer and 0 < f.args[1] <= 4:
+                parts: tuple[Any, ...] = Add.make_args(sp.expand_multinomial(f, deep=False))
+            else:
+                parts = Add.make_args(f) if isinstance(f, Add) else (f,)
+            if len(out) * len(parts) > MOST_EXPANDED:
+                return e
+            out = [Mul(a, b) for a in out for b in parts]
+        return Add(*out)
+    if isinstance(e, Pow) and isinstance(e.args[0], Add) and e.args[1].is_Integer and 0 < e.args[1] <= 4:
+        return sp.expand_multinomial(e, deep=False)
+    return e
+
+
+def powers(term: Any) -> tuple[Any, dict[Any, Any]]:
+    """(rational number, {base: exponent}) of a product."""
+    number, found = S.One, {}
+    for f in Mul.make_args(term):
+        if f.is_Rational:
+            number = number * f
+        elif isinstance(f, Pow) and f.args[1].is_Rational:
+            found[f.args[0]] = found.get(f.args[0], S.Zero) + f.args[1]
+        else:
+            found[f] = found.get(f, S.Zero) + 1
+    return number, found
+
+
+def common_factor(numbers: Sequence[Any]) -> Any:
+    """The largest product of powers (and equal rational) that divides every one of them."""
+    parsed = [powers(c) for c in numbers]
+    rationals = [abs(q) for q, _ in parsed]
+    first = dict(parsed[0][1])
+    for _, other in parsed[1:]:
+        for base in list(first):
+            if base not in other:
+                # a power missing in one term counts as 0: pull out negative powers only if all have them
+                del first[base]
+            else:
+                a, b = first[base], other[base]
+                first[base] = min(a, b) if (a > 0) == (b > 0) else S.Zero
+                if first[base] == 0:
+                    del first[base]
+    content = rationals[0] if all(q == rationals[0] for q in rationals) else S.One
+    if content == 1 and all(q.is_Integer for q in rationals):
+        content = sp.igcd(*rationals) if len(rationals) > 1 else rationals[0]
+        content = S(content)
+    sign = -1 if all(q < 0 for q, _ in parsed) else 1
+    return Mul(sign, content, *(Pow(b, k) for b, k in first.items()))
+
+
+def common_monomial(e: Any) -> Any:
+    """a b + a c = a (b + c) for the largest common power product of all terms."""
+    if not isinstance(e, Add):
+        return e
+    common = common_factor(e.args)
+    if common == 1:
+        return e
+    inner = Add(*(a / common for a in e.args))
+    if common.is_Number:
+        return Mul(common, inner, evaluate=False)
+    number, rest = common.as_coeff_Mul()
+    if number != 1 and isinstance(inner, Add):
+        return Mul(number, Mul(rest, inner), evaluate=False) if not rest.is_Number else Mul(common, inner, evaluate=False)
+    return Mul(common, inner)
+
+
+def has_denominator(a: Any) -> bool:
+    return any(isinstance(f, Pow) and f.args[1].is_negative for f in Mul.make_args(a))
+
+
+def combine_fractions(e: Any) -> Any | None:
+    """One fraction with the numerator multiplied out and common factors cancelled."""
+    parsed = [powers(a) for a in e.args]
+    den: dict[Any, Any] = {}
+    for _, p in parsed:
+        for base, k in p.items():
+            if k < 0:
+                den[base] = min(den.get(base, S.Zero), k)
+    scale = Mul(*(Pow(b, -k) for b, k in den.items()))
+    top = Add(*(expand_top(a * scale) for a in e.args))
+    top = common_monomial(expand_top(top))
+    return Mul(top, Mul(*(Pow(b, k) for b, k in den.items())))
+
+
+# ---------------------------------------------------------------------- presentation
+
+def present(terms: Terms, x: Any) -> Any:
+    """The term as it is printed: sums and products whose transpose is shorter stand as (…)'."""
+    made: dict[Any, Any] = {}
+    for node in postorder([x], lambda n: () if n in made or not n.args else n.args):
+        args = tuple(made.get(a, a) for a in node.args)
+        new = node if all(a is b for a, b in zip(args, node.args, strict=True)) else raw(terms, node, args)
+        if is_array(node) and (isinstance(node, MatAdd) or node is x and isinstance(node, MatMul)):
+            flipped = terms.transpose(node)
+            gain = cost(terms, new) - cost(terms, flipped) - 1
+            if gain >= (1 if isinstance(node, MatAdd) else 2):
+                inner = present(terms, flipped)
+                new = terms.make(sp.Transpose, (inner,), terms.shape(node))
+        made[node] = new
+    return made[x]
+
+
+def raw(terms: Terms, node: Any, args: tuple[Any, ...]) -> Any:
+    """The same class on other arguments, nothing normalised."""
+    if isinstance(node, Add | Mul | Pow | sp.Function):
+        return node.func(*args)
+    return terms.make(type(node), args, terms.shape(node) if is_array(node) else None)
+
+
+__all__ = ["Entry", "Simplifier", "present"]

@@ -1,0 +1,63 @@
+"""The command line: reads what was typed, asks `matcalc`, and writes the answer.
+
+The end of the pipeline.  stdout carries answers alone, stderr everything else; the exit status is 0 answered,
+1 the answer is "no", 2 the input can't be used, 130 interrupted.  Nothing heavy is imported before a command
+needs it: `--help`, `rules` and `explain` run without sympy and numpy.
+"""
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from matcalc.cli import around, derivatives  # noqa: F401 (they register their commands)
+from matcalc.cli.app import INTERRUPTED, OK, app, refuse
+from matcalc.cli.options import shielded, unshielded
+from matcalc.errors import DeclarationError, MatcalcError
+
+
+def run(args: Sequence[str]) -> int:
+    """Run the command line; every way it can end is an exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        status = app(args=shielded(args) or ["--help"], prog_name="matcalc", standalone_mode=False)
+        sys.stdout.flush()
+        return status if isinstance(status, int) else OK
+    except MatcalcError as error:
+        return refuse(error)
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:     # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except Exception as error:
+        return refuse(_usage(error, args) or _internal(error))
+
+
+def _usage(error: Exception, args: Sequence[str]) -> MatcalcError | None:
+    """typer's own complaint in our form (its classes moved between versions, their methods did not)."""
+    if not hasattr(error, "format_message"):
+        return None
+    message = unshielded(error.format_message()).replace("Value error, ", "")
+    message, *near = re.split(r"\s*\(Possible options: (.*)\)|\s*Did you mean (?:one of: )?(.*)\?", message.strip().rstrip("."))
+    named = next(filter(None, near), "")
+    commands = {command.name for command in app.registered_commands}
+    page = next((f"matcalc {word} --help" for word in args if word in commands), "matcalc --help")
+    message = message.rstrip(". ")
+    return DeclarationError("usage", message[:1].lower() + message[1:], hint=f"did you mean {named}?" if named else f"see {page}")
+
+
+def _internal(error: Exception) -> MatcalcError:
+    """A fault of matcalc itself: said in one line, with the traceback only for those who ask for it."""
+    if os.environ.get("MATCALC_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    what = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    return MatcalcError("internal", f"matcalc failed on this input ({what})",
+                        hint="please report it with the command that you typed")

@@ -1,0 +1,159 @@
+"""`matcalc batch`: many cases from a TOML file, one JSON line each.
+
+A case is a `[[case]]` table with `id`, `expr`, `wrt`, and optionally `kind`, `vars` (name → shape), `assume`,
+`constrained` and `expected`.  Lines come in the order of the file, whatever the number of processes; with `--out`
+they are written as they are made, and a later run keeps those whose case is still the same.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import time
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from matcalc.cli.reading import read
+from matcalc.errors import DeclarationError, LanguageError, MatcalcError
+
+FIELDS = {"id": str, "expr": str, "wrt": str, "kind": str, "vars": dict, "assume": list, "constrained": bool, "expected": str}
+NEEDED = ("id", "expr", "wrt")
+
+Case = Mapping[str, Any]
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for every case of a run."""
+
+    check: bool = True
+    seed: int = 0
+    rules: str | None = None
+
+
+# ---- cases ----
+
+def load(name: str) -> list[Case]:
+    """The cases of a file, each field of the right type, each id once."""
+    try:
+        cases = tomllib.loads(read("-" if name == "-" else f"@{name}")).get("case")
+    except tomllib.TOMLDecodeError as error:
+        raise LanguageError("malformed-file", f"{name} is not TOML: {str(error)[:1].lower()}{str(error)[1:]}") from None
+    if not isinstance(cases, list) or not cases:
+        raise DeclarationError("bad-case", f"{name} has no [[case]] table", hint="a case has id, expr and wrt")
+    seen: set[str] = set()
+    for number, case in enumerate(cases, 1):
+        where = f"case {number} of {name}"
+        if not isinstance(case, dict):
+            raise DeclarationError("bad-case", f"{where} is no table")
+        for key in NEEDED:
+            if key not in case:
+                raise DeclarationError("bad-case", f"{where} has no {key}")
+        for key, kind in FIELDS.items():
+            if key in case and not isinstance(case[key], kind):
+                raise DeclarationError("bad-case", f"{key} of {where} is no {kind.__name__}")
+        if case["id"] in seen:
+            raise DeclarationError("bad-case", f"{where} has the id {case['id']!r} a second time")
+        seen.add(case["id"])
+    return cases
+
+
+def digest(case: Case, settings: Settings) -> str:
+    """A short name for everything that the line of a case depends on."""
+    asked = {key: case[key] for key in FIELDS if key in case} | {"settings": repr(settings)}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+# ---- answers ----
+
+def answer(case: Case, settings: Settings) -> Record:
+    """The line of one case: its answer or its error, and whether it met what was expected."""
+    import matcalc
+    from matcalc.output.json import of_answer, of_error
+
+    line: Record = {"id": case["id"], "case": digest(case, settings), "expr": case["expr"]}
+    start = time.perf_counter()
+    passed = False
+    try:
+        result = matcalc.derive(case["expr"], wrt=case["wrt"], shapes=case.get("vars", {}), assume=case.get("assume", []),
+                                kind=case.get("kind"), constrained=case.get("constrained", False),
+                                rules=settings.rules, seed=settings.seed)
+        check = result.check() if settings.check else None
+        line |= of_answer(result, check, seconds=time.perf_counter() - start)
+        passed = "expected" in case and meets(result, case["expected"], case.get("assume", []))
+    except MatcalcError as error:
+        line |= of_error(error)
+    except Exception as error:      # a fault of matcalc itself must not take the other cases with it
+        line |= of_error(MatcalcError("internal", f"{type(error).__name__}: {error}".splitlines()[0][:200]))
+    return line | ({"expected": case["expected"], "passed": passed} if "expected" in case else {})
+
+
+def meets(result: Any, expected: str, assume: Sequence[str]) -> bool:
+    """Whether an answer equals the expected text wherever both have a value, under what was declared and assumed."""
+    from matcalc import api
+    from matcalc.numerics.check import agree
+
+    shapes = {name: symbol.text for name, symbol in result.question.typed.symbols.items()}
+    found, wanted = (api.read(text, shapes, assume) for text in (result.text, expected))
+    return bool(agree(found, wanted))
+
+
+@contextmanager
+def answers(cases: Sequence[Case], settings: Settings, jobs: int) -> Iterator[Iterable[Record]]:
+    """The lines of the cases, in their order, made by so many processes."""
+    work: Callable[[Case], Record] = partial(answer, settings=settings)
+    if jobs == 1 or len(cases) < 2:
+        yield map(work, cases)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    pool = ProcessPoolExecutor(min(jobs, len(cases)), get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
+    try:
+        yield pool.map(work, cases)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+# ---- going on after an interruption ----
+
+def finished(path: Path, cases: Sequence[Case], settings: Settings) -> dict[str, Record]:
+    """The lines of an earlier run whose case is still the same, by id."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise DeclarationError("unreadable-file", f"can't go on with {path}: {error}") from None
+    wanted = {digest(case, settings) for case in cases}
+    records = filter(None, map(_record, lines))
+    return {record["id"]: record for record in records if record.get("case") in wanted}
+
+
+def _record(line: str) -> Record | None:
+    try:
+        record = json.loads(line)
+    except ValueError:      # where the run was interrupted
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def summary(records: Sequence[Record], seconds: float) -> str:
+    """`12 cases: 11 answered, 1 error; 10 as expected, 1 not; 2.3 s`."""
+    from matcalc.output.report import count, duration
+
+    errors, failed = sum("error" in r for r in records), sum(failed_check(r) for r in records)
+    passed, missed = (sum(r.get("passed") is value for r in records) for value in (True, False))
+    parts = [f"{count(len(records), 'case')}: {len(records) - errors} answered, {count(errors, 'error')}"]
+    parts += [f"{failed} failed the numeric check"] if failed else []
+    parts += [f"{passed} as expected, {missed} not"] if passed or missed else []
+    return "; ".join([*parts, duration(seconds)])
+
+
+def failed_check(record: Record) -> bool:
+    """Whether the numeric check contradicts this answer."""
+    return bool(record.get("check", {}).get("status") == "failed")

@@ -1,0 +1,351 @@
+"""The end of typing: names for sizes, and operations that have one meaning.
+
+After `evidence` has settled a reading.  Guarantees: every size is named, bars and norms and broadcasts are resolved, makers
+carry their sizes, and each undeclared symbol has a reason for its shape.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from matcalc.errors import DeclarationError, ShapeError
+from matcalc.language.declare import Assumption, Declaration, check_properties
+from matcalc.language.evidence import Reading
+from matcalc.language.fitting import DOT, MAKERS, Context, axis_of, children, is_number, is_vector, is_zero, size_of_node
+from matcalc.language.size import NUMBER, ONE, Shape, Size, shape_text
+from matcalc.language.source import excerpt
+from matcalc.language.syntax import Node, postorder
+from matcalc.language.unify import fresh_names, is_free
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """An expression with the shape of each node, and all that was assumed about it."""
+
+    root: Node
+    shape: Mapping[Node, Shape]
+    symbols: Mapping[str, Declaration]      # those that occur, in order of appearance
+    sizes: tuple[str, ...]                  # size names in use
+    assumptions: tuple[Assumption, ...] = ()
+    notes: tuple[str, ...] = ()
+    source: str = ""
+    definitions: tuple[tuple[str, Node], ...] = ()
+    unused: Mapping[str, Declaration] = field(default_factory=dict)     # declared, but absent from the expression
+
+
+class Resolution:
+    """The solved pass, with names for the sizes and operations that fit the shapes."""
+
+    def __init__(self, context: Context, done: Pass, parsed: Parsed, assumed: tuple[Assumption, ...], notes: tuple[str, ...]) -> None:
+        self.context, self.done, self.parsed, self.assumed = context, done, parsed, assumed
+        self.notes = list(notes)
+        self.solver = done.solver
+        self.names = self.name_sizes()
+
+    def name_sizes(self) -> dict[str, Size]:
+        """A name for each size that is still free, in order of appearance."""
+        solver, free = self.solver, {}
+        for shape in self.done.symbols.values():
+            for size in shape:
+                for name in solver.walk(size).names:
+                    if name[0] == "?":
+                        free[name] = None
+        if not free:
+            return {}
+        taken = {*self.context.size_names, *self.done.symbols, *self.context.declared, *self.context.indices}
+        for d in self.context.declared.values():
+            taken.update(d.rows.names, d.cols.names)
+        return fresh_names(list(free), taken)
+
+    def size(self, size: Size) -> Size:
+        size = self.solver.walk(size)
+        if not self.names:
+            return size
+        if size.atom is not None:
+            return self.names.get(size.atom, size)
+        return size.substitute(self.names)
+
+    def shape(self, shape: Shape) -> Shape:
+        if shape is NUMBER:
+            return shape
+        return self.size(shape[0]), self.size(shape[1])
+
+    def typed(self) -> Typed:
+        new: dict[Node, Node] = {}
+        shapes: dict[Node, Shape] = {}
+        old_shapes, solved = self.done.shapes, {node: self.shape(s) for node, s in self.done.shapes.items()}
+        assert len(old_shapes) == len(self.context.order)
+        for node in self.context.order:
+            args = node.args
+            fresh = tuple([new[a] for a in args])
+            rewrite = REWRITES.get(node.op)
+            if rewrite is not None:
+                made = rewrite(self, node, fresh, [solved[a] for a in args], solved[node], shapes)
+            elif fresh == args:
+                made = node
+            else:
+                made = Node(node.op, fresh, node.value, node.span)
+            new[node] = made
+            shapes[made] = solved[node]
+        symbols, unused = self.declarations()
+        assumptions, symbols = self.assumptions(new, shapes, symbols)
+        sizes = tuple(dict.fromkeys(
+            [name for d in symbols.values() for s in d.shape for name in s.names]
+            + [name for node in shapes if node.op in SIZED for s in (node.value if isinstance(node.value, tuple) else (node.value,))
+               if isinstance(s, Size) for name in s.names]))
+        for name, size in self.solver.solved.items():
+            if name[0] != "?":
+                self.notes.append(f"{name} = {self.size(size)}")
+        return Typed(new[self.parsed.root], shapes, symbols, sizes, assumptions, (*self.parsed.notes, *self.notes), self.parsed.source,
+                     tuple((name, new[node]) for name, node in self.parsed.definitions), unused)
+
+    def declarations(self) -> tuple[dict[str, Declaration], dict[str, Declaration]]:
+        context, symbols = self.context, {}
+        for name, shape in self.done.symbols.items():
+            rows, cols = self.shape(shape)
+            declared = context.declared.get(name)
+            if declared is not None:
+                same = rows == declared.rows and cols == declared.cols
+                symbols[name] = declared if same else replace(declared, rows=rows, cols=cols)
+            elif name not in context.size_names and name not in context.indices:
+                symbols[name] = Declaration(name, rows, cols, frozenset(), False, "")
+        whys = self.reasons(symbols)
+        for name, why in whys.items():
+            symbols[name] = replace(symbols[name], why=why)
+        unused = {name: d if self.shape(d.shape) == d.shape else replace(d, rows=self.size(d.rows), cols=self.size(d.cols))
+                  for name, d in context.declared.items() if name not in symbols}
+        return symbols, unused
+
+    def reasons(self, symbols: Mapping[str, Declaration]) -> dict[str, str]:
+        """For each undeclared symbol the convention or the evidence, and the places that tied its sizes."""
+        whys = {}
+        for name, d in symbols.items():
+            if d.declared and name in self.context.declared:
+                continue
+            switch = self.done.switches.get(name)
+            kind = switch or self.context.kind(name)
+            word = {"number": "a number", "vector": "a vector", "row": "a row vector", "matrix": "a matrix"}[kind]
+            why = f"{word}, as nothing else fits" if switch else f"{word} by convention"
+            places: dict[Node, None] = {}
+            for size in self.done.symbols[name]:
+                if is_free(size) and (node := self.solver.reason.get(size.atom or "")):
+                    places[node] = None
+            said = list(dict.fromkeys(phrase for node in places if (phrase := self.phrase(node))))
+            whys[name] = why + (f"; since {' and '.join(said)}" if said else "")
+        return whys
+
+    def phrase(self, node: Node) -> str:
+        """What a node demands, in the user's words: `A X is added to B: m×p`."""
+        text = [excerpt(self.parsed.source, a) for a in node.args]
+        shape = [shape_text(self.shape(self.done.shapes[a])) for a in node.args]
+        match node.op:
+            case "mul":
+                return f"{text[0]} multiplies {text[1]}: {shape[1]}"
+            case "add" | "badd":
+                return f"{text[0]} is added to {text[1]}: {shape[1]}"
+            case "sub" | "bsub":
+                return f"{text[0]} is subtracted by {text[1]}: {shape[1]}"
+            case "hadamard" | "quotient" | "inner" | "bmul" | "bdiv":
+                return f"{text[0]} and {text[1]} have the shape {shape[0]}"
+            case "transpose" | "neg" | "let":
+                return ""
+        if len(node.args) == 1:
+            return f"{excerpt(self.parsed.source, node)} needs a square matrix"
+        return f"{excerpt(self.parsed.source, node)} needs it"
+
+    # ---- assumptions ----
+
+    def assumptions(self, new: Mapping[Node, Node], shapes: dict[Node, Shape], symbols: dict[str, Declaration],
+                    ) -> tuple[tuple[Assumption, ...], dict[str, Declaration]]:
+        if not self.assumed:
+            return (), symbols
+        found, symbols = [], dict(symbols)
+        names = {name for d in (*symbols.values(), *self.context.declared.values()) for s in d.shape for name in s.names}
+        names |= self.context.size_names
+        for a in self.assumed:
+            if a.kind == "equation":
+                typed = replace(a, left=new[a.left], right=new[a.right])
+            else:
+                typed = replace(a, left=self.order_side(a.left, a, names, shapes), right=self.order_side(a.right, a, names, shapes))
+            for name, word in implied(typed):
+                d = symbols.get(name)
+                if d is not None and (word not in ("orthogonal",) or d.rows == d.cols):
+                    symbols[name] = check_properties(replace(d, properties=d.properties | {word}), a.text)
+            found.append(typed)
+        return tuple(found), symbols
+
+    def order_side(self, side: Node, a: Assumption, names: set[str], shapes: dict[Node, Shape]) -> Node:
+        symbols = [n.value for n in postorder([side], children) if n.op == "symbol"]
+        if symbols and all(s in names and s not in self.context.declared for s in symbols):
+            made = Node("size", (), self.size(size_of_node(side)), side.span)
+            shapes[made] = NUMBER
+            return made
+        if side.op == "symbol" and side.value in self.done.symbols or side.op in ("number", "transpose"):
+            shapes.setdefault(side, NUMBER)
+            return side
+        raise DeclarationError("bad-assumption", f"the assumption `{a.text}` compares neither sizes nor a symbol with 0", source=a.text,
+                               span=(0, len(a.text)),
+                               hint=f"the sizes here are {', '.join(sorted(names))}" if names else None)
+
+
+def implied(a: Assumption) -> list[tuple[str, str]]:
+    """Properties that an assumption states: (symbol, property)."""
+    left, right = a.left, a.right
+    if a.op in (">", "≠", "≻", "≽") and left.op == "symbol" and is_zero(right):
+        return [(left.value, {">": "positive", "≠": "nonzero", "≻": "spd", "≽": "psd"}[a.op])]
+    if a.op != "=":
+        return []
+    found = []
+    for x, y in ((left, right), (right, left)):
+        if x.op == "transpose" and x.args[0].op == "symbol":
+            if y.op == "symbol" and y.value == x.args[0].value:
+                found.append((y.value, "symmetric"))
+            if y.op == "neg" and y.args[0].op == "symbol" and y.args[0].value == x.args[0].value:
+                found.append((x.args[0].value, "skew"))
+        if y.op == "eye" and x.op == "mul":
+            p, q = x.args
+            if q.op == "transpose":
+                p, q = q, p
+            if p.op == "transpose" and p.args[0].op == "symbol" and q.op == "symbol" and p.args[0].value == q.value:
+                found.append((q.value, "orthogonal"))
+        if x.op in ("norm", "norm2") and x.args[0].op == "symbol" and y.op == "number" and y.value == 1:
+            found.append((x.args[0].value, "unit"))
+    return list(dict.fromkeys(found))
+
+
+# ----------------------------------------------------------- rewrites ----
+
+SIZED = frozenset((*MAKERS, "size", "unit"))
+Shapes = dict[Node, Shape]
+Rewrite = Callable[["Resolution", Node, tuple[Node, ...], list[Shape], Shape, Shapes], Node]
+
+
+def _symbol(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    name = node.value
+    if name in r.context.size_names and name not in r.context.declared:
+        return Node("size", (), r.size(Size.of(name)), node.span)
+    return node
+
+
+def _known(r: Resolution, node: Node, size: Size) -> Size:
+    if any(name[0] == "?" for name in size.names):
+        what = {"eye": ("identity I", "eye(n)"), "ones": ("vector of ones", "ones(n)"), "zeros": ("zero", "zeros(n)")}.get(
+            node.op, ("array", "a declaration"))
+        raise ShapeError("unknown-size", f"the size of the {what[0]} isn't determined here", span=node.span, source=r.parsed.source,
+                         hint=f"write its size: {what[1]}")
+    return size
+
+
+def _maker(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    rows, cols = _known(r, node, shape[0]), _known(r, node, shape[1])
+    return Node(node.op, (), (rows,) if node.op == "eye" else (rows, cols), node.span)
+
+
+def _unit(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    index = node.value[0] if isinstance(node.value, tuple) else node.value
+    return Node("unit", (), (index, _known(r, node, shape[0])), node.span)
+
+
+def _parameters(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    return Node(node.op, args, tuple(r.size(s) for s in r.context.sizes_of(node)), node.span)
+
+
+def _axis(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    if node.value is None:
+        return node if args == node.args else Node(node.op, args, None, node.span)
+    return Node(node.op, args, axis_of(node), node.span)
+
+
+def _bars(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    a = shapes[0]
+    op = "abs" if is_number(a) else "norm" if is_vector(a) else "det"
+    if op != "abs":
+        r.notes.append(f"|{excerpt(r.parsed.source, node.args[0])}| is read as {'a norm' if op == 'norm' else 'a determinant'}")
+    return Node(op, args, None, node.span)
+
+
+def _norm(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    a = shapes[0]
+    op = "abs" if is_number(a) else "sigma_max" if node.op == "norm2" and not is_vector(a) else "norm"
+    return Node(op, args, None, node.span)
+
+
+def _vectornorm(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    if shapes[0][0].is_one and not shapes[0][1].is_one:
+        args = (_transposed(args[0], shapes[0], table), *args[1:])
+    return Node(node.op, args, node.value, node.span)
+
+
+def _transposed(node: Node, shape: Shape, table: Shapes) -> Node:
+    made = Node("transpose", (node,), None, node.span)
+    table[made] = shape[1], shape[0]
+    return made
+
+
+def _ones(rows: Size, cols: Size, node: Node, table: Shapes) -> Node:
+    made = Node("ones", (), (rows, cols), node.span)
+    table[made] = rows, cols
+    return made
+
+
+def _mul(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    a, b = shapes
+    if node.value in DOT and a[1].is_one and b[1].is_one and not a[0].is_one and not b[0].is_one:
+        return Node("inner", args, None, node.span)
+    if node.value is None and args == node.args:
+        return node
+    return Node("mul", args, None, node.span)
+
+
+def _inner(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    a, b = shapes
+    if a != b and is_vector(a):
+        x, y = args
+        args = (_transposed(x, a, table), y) if a[0].is_one else (x, _transposed(y, b, table))
+    return Node("inner", args, None, node.span)
+
+
+BROADCASTS = {"badd": "add", "bsub": "sub", "bmul": "hadamard", "bdiv": "quotient"}
+
+
+def _broadcast(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    """A .+ b as A + b 1' or A + 1 b'."""
+    def stretch(x: Node, s: Shape) -> Node:
+        if is_number(s) or s == shape:
+            return x
+        if s[1].is_one and s[0] == shape[0]:
+            product = Node("mul", (x, _ones(ONE, shape[1], node, table)), None, x.span)
+        else:
+            row = x if s[0].is_one else _transposed(x, s, table)
+            product = Node("mul", (_ones(shape[0], ONE, node, table), row), None, x.span)
+        table[product] = shape
+        return product
+
+    if shape[0] == shape[1] and not is_number(shape) and any(s[1].is_one and not s[0].is_one for s in shapes) and \
+            not all(is_vector(s) for s in shapes):
+        r.notes.append(f"{excerpt(r.parsed.source, node)}: the vector is added to each column")
+    return Node(BROADCASTS[node.op], tuple(stretch(x, s) for x, s in zip(args, shapes, strict=True)), None, node.span)
+
+
+def _blocks(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    """Zeros in a block matrix get the size of their place."""
+    height, width = node.value
+    made = list(args)
+    for k, arg in enumerate(node.args):
+        i, j = divmod(k, width)
+        if is_zero(arg):
+            rows = next((shapes[i * width + c][0] for c in range(width) if not is_zero(node.args[i * width + c])), ONE)
+            cols = next((shapes[c * width + j][1] for c in range(height) if not is_zero(node.args[c * width + j])), ONE)
+            if not (rows.is_one and cols.is_one):
+                made[k] = Node("zeros", (), (rows, cols), arg.span)
+                table[made[k]] = rows, cols
+    return Node("blocks", tuple(made), node.value, node.span)
+
+
+REWRITES: dict[str, Rewrite] = {
+    "symbol": _symbol, "eye": _maker, "ones": _maker, "zeros": _maker, "unit": _unit, "commutation": _parameters, "unvec": _parameters,
+    "im2col": _parameters, "col2im": _parameters, "bars": _bars, "norm": _norm, "norm2": _norm, "norm1": _vectornorm,
+    "norminf": _vectornorm, "pnorm": _vectornorm, "mul": _mul, "inner": _inner, "badd": _broadcast, "bsub": _broadcast,
+    "bmul": _broadcast, "bdiv": _broadcast, "blocks": _blocks, "sum": _axis, "mean": _axis, "softmax": _axis, "max": _axis,
+    "min": _axis, "logsumexp": _axis, "var": _axis, "std": _axis,
+}

@@ -1,0 +1,328 @@
+"""Plain spelling: raw tokens to names, functions and products of letters.
+
+Every other spelling ends here too.  Guarantees: each `name` token is a symbol in canonical ASCII (`Sigma`, `W_1`, or the
+spelling that was declared), each `func` token an operation of the table or an unknown function, spans are those of the source.
+"""
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+from matcalc.errors import LanguageError
+from matcalc.language.syntax import Node
+from matcalc.language.tokens import LETTER_NAMES, Token, tokenize
+from matcalc.terms.operations import NAMES
+
+FUNCTION_LETTERS = frozenset({"f", "g", "h", "ell", "phi", "psi"})     # read as unknown functions before a bracket
+NOT_PLAIN = frozenset({"t", "K", "T"})                                  # one-letter spellings that are symbols here
+LANGUAGE_FUNCTIONS = {**{name: op for name, op in NAMES.items() if name not in NOT_PLAIN},
+                      "solve": "solve", "norm": "norm", "transpose": "transpose", "I": "eye"}
+_NO_SPLIT = frozenset({"mu", "nu", "xi", "pi", "Pi", "Xi", "eta", "rho", "tau", "phi", "chi", "psi", "ell", "Phi", "Psi"})
+
+
+def canonical_name(text: str) -> str:
+    """The canonical ASCII spelling of one symbol: `Σ` is Sigma, `W₁` and `W_{1}` are W_1, `x̂` is x_hat."""
+    try:
+        tokens = tokenize(text)[:-1]
+        if len(tokens) == 1 and tokens[0].kind in ("word", "letter"):
+            return tokens[0].text
+        names = [t for t in Names(frozenset({"".join(t.text for t in tokens if t.kind == "word")}), text).run(tokens)
+                 if t.kind != "end"]
+    except LanguageError:
+        return text
+    return names[0].text if len(names) == 1 and names[0].kind == "name" else text
+
+
+class Names:
+    """Puts raw tokens together into names, given the declared names."""
+
+    def __init__(self, known: Iterable[str], source: str, functions: Iterable[str] = (), rule: bool = False) -> None:
+        self.known, self.source, self.functions, self.rule = frozenset(known), source, frozenset(functions), rule
+        self.index = {name.replace("_", ""): name for name in sorted(self.known)}
+        self.longest = max(map(len, self.known), default=0)
+        self.bare: frozenset[str] = frozenset()
+        self.notes: list[str] = []
+
+    def run(self, tokens: Sequence[Token]) -> list[Token]:
+        """The tokens of one statement with names put together."""
+        tokens = [*tokens, Token("end", "", len(self.source), len(self.source))]
+        self.bare = frozenset(t.text for t, after in zip(tokens, tokens[1:], strict=False)
+                              if t.kind in ("word", "letter") and after.text not in ("(", ".(", "=", ":="))
+        out: list[Token] = []
+        i = 0
+        while i < len(tokens) - 1:
+            token = tokens[i]
+            if token.kind == "word" or token.kind == "letter":
+                i = self.name(tokens, i, out)
+            elif token.kind == "num" and token.text == "1" and tokens[i + 1].text == "_" and tokens[i + 1].start == token.end:
+                i = self.ones(tokens, i, out)
+            elif token.kind == "op" and token.text == "𝟏" and (tokens[i + 1].text == "_" or tokens[i + 1].kind == "sub"):
+                i = self.ones(tokens, i, out)
+            elif token.kind == "accent":
+                i += 1
+            elif token.kind == "command":
+                self.command(token, out)
+                i += 1
+            elif token.kind == "bad":
+                raise token.value
+            else:
+                out.append(token)
+                i += 1
+        out.append(Token("end", "", tokens[-1].start, tokens[-1].end))
+        return out
+
+    def command(self, token: Token, out: list[Token]) -> None:
+        """A backslash outside LaTeX is the left division, `A \\ b` or `A\\b`."""
+        if out and len(token.text) > 1 and not token.text[1:].isalpha() or not out or len(token.text) > 2:
+            raise LanguageError("unexpected-token", f"`{token.text}` is unexpected here", span=(token.start, token.end), source=self.source)
+        out.append(Token("op", "\\", token.start, token.start + 1))
+        if len(token.text) == 2:
+            self.place(Token("word", token.text[1], token.start + 1, token.end), token.text[1], "", token.end, Token("end", "", 0, 0), out, False)
+
+    # ---- one name with its decorations ----
+
+    def name(self, tokens: Sequence[Token], i: int, out: list[Token]) -> int:
+        first = tokens[i]
+        word, end = first.text, first.end
+        if first.kind == "word" and word[0] == "T" and len(word) > 1 and i and tokens[i - 1].text == "^" and word not in self.known:
+            out.append(Token("name", "T", first.start, first.start + 1))        # A^TX
+            first = Token("word", word[1:], first.start + 1, end)
+            word = first.text
+        i += 1
+        parts: list[str] = []
+        if first.kind == "letter" and word == "Sigma" and self.is_sum(tokens, i, first):
+            out.append(Token("op", "∑", first.start, end))
+            return i
+        while True:         # accents, digits after a Greek letter, subscripts, layer superscripts
+            token = tokens[i]
+            if token.kind == "accent":
+                parts.append(token.text)
+                i += 1
+            elif token.kind == "num" and token.start == end and first.kind == "letter" and token.text.isdigit() and not parts:
+                word += token.text
+                i += 1
+            elif token.kind == "sub":
+                parts.append(token.text)
+                i += 1
+            elif token.text == "_" and token.kind == "op":
+                text, i = self.subscript(tokens, i)
+                parts.append(text)
+            elif token.text == "^" and (layer := self.layer(tokens, i)):
+                parts.append(layer[0])
+                i = layer[1]
+            else:
+                break
+            end = tokens[i - 1].end
+        following = tokens[i]
+        if following.kind == "op" and following.text == "'" and tokens[i + 1].text == ".(":
+            out.append(Token("func", word + "'", first.start, following.end, ("unknown", True)))
+            return i + 1
+        self.place(first, word, "_".join(parts), end, following, out, self.has_comma(tokens, i))
+        return i
+
+    def is_sum(self, tokens: Sequence[Token], i: int, first: Token) -> bool:
+        """Whether Σ is a sum here: it has bounds, or an index that a later symbol carries."""
+        after = tokens[i]
+        if "Sigma" in self.known or self.source[first.start] != "Σ":
+            return False
+        if after.kind == "sub":
+            index, i = after.text, i + 1
+        elif after.text == "_" and tokens[i + 1].text == "{":
+            if i + 3 < len(tokens) and tokens[i + 3].text == "=":
+                return True
+            if i + 3 >= len(tokens) or tokens[i + 3].text != "}":
+                return False
+            index, i = tokens[i + 2].text, i + 4
+        elif after.text == "_":
+            index, i = tokens[i + 1].text, i + 2
+        else:
+            return False
+        if len(index) != 1 or not index.islower() or f"Sigma_{index}" in self.known or i >= len(tokens):
+            return False
+        if tokens[i].kind == "sup" or tokens[i].text in ("^", "'", ")", ",", "+", "-"):
+            return False
+        window = tokens[i:i + 200]
+        return any(t.kind == "sub" and t.text == index or t.text == "_" and index in (u.text, v.text)
+                   for t, u, v in zip(window, window[1:], window[2:], strict=False))
+
+    def subscript(self, tokens: Sequence[Token], i: int) -> tuple[str, int]:
+        """The text of `_1`, `_F`, `_{12}` at i, and the index after it."""
+        i += 1
+        if tokens[i].kind in ("word", "letter", "num", "string", "name"):
+            return tokens[i].text, i + 1
+        if tokens[i].text == "{":
+            text, i = "", i + 1
+            while tokens[i].text != "}":
+                token = tokens[i]
+                if token.kind in ("word", "letter", "num", "string", "name", "sub"):
+                    text += token.text
+                elif token.text in (",", "{", "(", ")", "_", ".*") or token.kind in ("command", "sup", "accent", "func"):
+                    text += token.text.strip("\\") if token.kind in ("command", "accent", "func") else ""
+                elif token.text in ("+", "-") and tokens[i + 1].kind != "end":
+                    text += "p" if token.text == "+" else "m"
+                else:
+                    break
+                i += 1
+            if tokens[i].text == "}" and text:
+                return text, i + 1
+        token = tokens[i]
+        raise LanguageError("bad-subscript", "a subscript must be a name or a number", span=(token.start, max(token.end, token.start + 1)),
+                            source=self.source)
+
+    @staticmethod
+    def layer(tokens: Sequence[Token], i: int) -> tuple[str, int] | None:
+        """`^{(1)}` and `^{[l]}` number a layer; they are never powers."""
+        if i + 5 < len(tokens) and tokens[i + 1].text == "{" and tokens[i + 2].text in ("(", "["):
+            close = ")" if tokens[i + 2].text == "(" else "]"
+            text, j = "", i + 3
+            while j < len(tokens) and tokens[j].text != close:
+                token = tokens[j]
+                if token.kind in ("word", "num", "letter"):
+                    text += token.text
+                elif token.text in ("+", "-"):
+                    text += "p" if token.text == "+" else "m"
+                else:
+                    return None
+                j += 1
+            if text and j + 1 < len(tokens) and tokens[j + 1].text == "}":
+                return text, j + 2
+        return None
+
+    @staticmethod
+    def has_comma(tokens: Sequence[Token], i: int) -> bool:
+        """Whether a bracket opens at i and has a comma at its top level (so that it can only be a call)."""
+        if tokens[i].text != "(":
+            return False
+        depth = 0
+        for token in tokens[i:i + 400]:
+            if token.kind == "op":
+                if token.text in ("(", "[", "{", "⟨"):
+                    depth += 1
+                elif token.text in (")", "]", "}", "⟩"):
+                    depth -= 1
+                    if not depth:
+                        return False
+                elif token.text == "," and depth == 1:
+                    return True
+        return False
+
+    def ones(self, tokens: Sequence[Token], i: int, out: list[Token]) -> int:
+        """`1_m`: the vector of m ones."""
+        start = tokens[i].start
+        if tokens[i + 1].kind == "sub":
+            text, j = tokens[i + 1].text, i + 2
+        else:
+            text, j = self.subscript(tokens, i + 1)
+        span = (start, tokens[j - 1].end)
+        out.append(Token("made", text, *span, Node("ones", (), (size_text(text), 1), span)))
+        return j
+
+    # ---- what a name means ----
+
+    def lookup(self, name: str) -> str | None:
+        """The declared spelling of a name, if it was declared: `W_1` and `W1` are the same symbol."""
+        if name in self.known:
+            return name
+        if "_" in name or name[-1].isdigit():
+            return self.index.get(name.replace("_", ""))
+        return None
+
+    def place(self, first: Token, word: str, marks: str, end: int, following: Token, out: list[Token], comma: bool) -> None:
+        """Append the tokens that `word` with the subscript `marks` stands for."""
+        whole = f"{word}_{marks}" if marks else word
+        declared = self.lookup(whole)
+        call, dotted = following.text == "(" and following.kind == "op", following.text == ".(" and following.kind == "op"
+        if declared is not None and not dotted and not (call and declared in self.functions):
+            out.append(Token("name", declared, first.start, end))
+            return
+        function = whole if whole in LANGUAGE_FUNCTIONS else None
+        if whole == "K" and call and comma:
+            out.append(Token("func", "commutation", first.start, end))
+        elif whole in self.functions and (call or dotted):
+            out.append(Token("func", whole, first.start, end, ("unknown", dotted)))
+        elif whole == "d" and call and self.rule:
+            out.append(Token("func", "d", first.start, end))
+        elif function and (len(whole) > 1) and not (whole in LETTER_NAMES and not call):
+            out.append(Token("func", LANGUAGE_FUNCTIONS[whole], first.start, end))
+        elif dotted:
+            out.append(Token("func", whole, first.start, end, ("unknown", True)))
+        elif first.kind == "letter" or len(word) == 1 or word in LETTER_NAMES or word[1:].isdigit():
+            self.letter(first, word, marks, end, call and following.start == end, comma, out)
+        else:
+            self.split(first, word, marks, end, call and following.start == end, comma, out)
+
+    def letter(self, first: Token, word: str, marks: str, end: int, call: bool, comma: bool, out: list[Token]) -> None:
+        """A single letter: a symbol, or a function if it stands before a bracket and nowhere else."""
+        name = f"{word}_{marks}" if marks else word
+        if call and word not in self.bare and not marks:
+            if word == "sigma":
+                self.note("σ(…) was read as the sigmoid")
+                out.append(Token("func", "sigmoid", first.start, end))
+                return
+            if word in FUNCTION_LETTERS or (comma and word != "I"):
+                self.note(f"{word}(…) was read as an unknown function")
+                out.append(Token("func", name, first.start, end, ("unknown", False)))
+                return
+        out.append(Token("name", name, first.start, end))
+
+    def split(self, first: Token, word: str, marks: str, end: int, call: bool, comma: bool, out: list[Token]) -> None:
+        """A run of letters: a product of declared names and single letters, perhaps with a function at its end."""
+        known, pos, size, start = self.known, 0, len(word), first.start
+        if call and not marks and not any(word[cut:] in known for cut in range(size)):
+            if word[1:] in LANGUAGE_FUNCTIONS and len(word) > 2 and not _near(word, 0.88):
+                out.append(Token("name", word[0], start, start + 1))
+                out.append(Token("func", LANGUAGE_FUNCTIONS[word[1:]], start + 1, end))
+                return
+            if size > 3 or (size == 3 and word.islower()) or comma:
+                near = _near(word, 0.7)
+                if near:
+                    raise LanguageError("unknown-function", f"unknown function `{word}`", hint=f"did you mean `{near}`?",
+                                        span=(start, end), source=self.source)
+                if word.islower() or not word.isupper() and word[1:].islower() and size > 2:
+                    self.note(f"{word}(…) was read as an unknown function")
+                    out.append(Token("func", word, start, end, ("unknown", False)))
+                    return
+        while pos < size:
+            rest = word[pos:]
+            stop = pos + 1
+            for cut in range(min(self.longest, size - pos), 0, -1):
+                if rest[:cut] in known:
+                    stop = pos + cut
+                    break
+            else:
+                if call and pos and rest in LANGUAGE_FUNCTIONS and len(rest) > 1:
+                    out.append(Token("func", LANGUAGE_FUNCTIONS[rest], start + pos, end))
+                    return
+                greek = next((rest[:cut] for cut in range(min(7, len(rest)), 3, -1)
+                              if rest[:cut] in LETTER_NAMES and rest[:cut] not in _NO_SPLIT), None)
+                if greek:
+                    stop = pos + len(greek)
+                while stop < size and word[stop].isdigit():
+                    stop += 1
+            piece = word[pos:stop]
+            if piece == "T" and "T" not in known and pos:
+                self.letter_transpose(first, word)
+            last = stop == size
+            name = f"{piece}_{marks}" if last and marks else piece
+            out.append(Token("name", self.lookup(name) or name, start + pos, end if last else start + stop))
+            pos = stop
+
+    def letter_transpose(self, first: Token, word: str) -> None:
+        changed = word[0] + word[1:].replace("T", "'")
+        raise LanguageError("letter-transpose", f"`T` in `{word}` can't be told from a matrix named T",
+                            hint=f"write `{changed}` for the transpose", span=(first.start, first.start + len(word)), source=self.source)
+
+    def note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+
+def _near(word: str, cutoff: float) -> str | None:
+    """The known function that looks most like the word."""
+    found = difflib.get_close_matches(word, [n for n in LANGUAGE_FUNCTIONS if len(n) > 1], 1, cutoff)
+    return found[0] if found else None
+
+
+def size_text(text: str) -> str | int:
+    """A size in a subscript: a number or a name."""
+    return int(text) if text.isdigit() and len(text) < 10 else text

@@ -1,0 +1,76 @@
+"""The syntax tree: what the parser makes, what typing resolves, what terms are built from.
+
+First stage of the pipeline.  A node names a row of the operation table (or one of the few
+syntactic forms below) and knows the span of the source it came from.  Nodes are immutable and
+compared by identity, so a tree with shared definitions is a DAG; `postorder` walks it without recursion.
+
+Syntactic forms beside the operations of `matcalc.terms.operations`:
+    number   value: Fraction          symbol   value: canonical name ("Sigma", "W_1")
+    size     value: Size (a dimension used as a number; made by typing)
+    pi
+    add      args: 2 (a + b)          sub      args: 2            neg     args: 1
+    mul      args: 2 (any product: number × array, matrix product; shapes decide)
+    div      args: 2 (by a number)
+    power    args: 2 (A^k, t^2; base square or a number)
+    hadamard / quotient / hpower      args: 2 (⊙, ⊘, .^ ; a number operand broadcasts)
+    badd / bsub / bmul / bdiv         args: 2 (.+ .- and row/column broadcasts, made by parser/typing)
+    bars     args: 1 (|·|; typing turns it into abs, det or norm)
+    blocks   args: all entries, value: (rows, columns) of the block grid
+    sumover  args: (lower, upper, body), value: index name
+    unknown  args: the arguments, value: (name, entrywise: bool)   an unknown function f(Y), f.(Y)
+    let      value: name, args: 1     a named definition (a shared sub-expression keeps its name)
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One operation on its arguments; `value` holds what is not an expression (a name, a number, an axis)."""
+
+    op: str
+    args: tuple[Node, ...] = ()
+    value: Any = None
+    span: Span = field(default=(0, 0), compare=False)
+
+    def __repr__(self) -> str:
+        inside = ", ".join([repr(self.value)] * (self.value is not None) + [repr(a) for a in self.args])
+        return f"{self.op}({inside})"
+
+
+T = TypeVar("T")
+
+
+def postorder(roots: Iterable[T], children: Callable[[T], Iterable[T]]) -> Iterator[T]:
+    """Every node below the roots once, arguments before the node, left to right, without recursion."""
+    done: set[T] = set()
+    stack: list[tuple[T, bool]] = [(r, False) for r in reversed(list(roots))]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            if node not in done:
+                done.add(node)
+                yield node
+        elif node not in done:
+            stack.append((node, True))
+            stack.extend((c, False) for c in reversed(list(children(node))) if c not in done)
+
+
+def same(a: Node, b: Node) -> bool:
+    """Structural equality, spans aside."""
+    stack = [(a, b)]
+    seen: set[tuple[int, int]] = set()
+    while stack:
+        x, y = stack.pop()
+        if x is y or (id(x), id(y)) in seen:
+            continue
+        if x.op != y.op or x.value != y.value or len(x.args) != len(y.args):
+            return False
+        seen.add((id(x), id(y)))
+        stack.extend(zip(x.args, y.args, strict=True))
+    return True

@@ -1,0 +1,200 @@
+"""Text to raw tokens: the first step of reading, shared by every spelling (plain, LaTeX, NumPy, MATLAB, …).
+
+Unicode of every kind is folded here into one ASCII alphabet (`ᵀ` becomes a superscript T, `⊙` becomes `.*`, `𝐱` becomes `x`),
+each token keeps the span of the text that it came from, and the cost is linear in the length.  Nothing is known here
+about operations or names: the spellings rewrite these tokens, and the parser puts names together.
+
+Kinds of tokens:
+    word     a run of ASCII letters and digits          letter   one symbol letter that is never split ("Sigma", "ell")
+    num      a number, its text in ASCII                command  a LaTeX command with its backslash
+    string   a quoted string, without the quotes        sup/sub  a run of Unicode superscripts / subscripts, in ASCII
+    accent   a combining mark after a letter ("hat")    op       everything else
+    newline  the end of a line                          end      the end of the text
+    bad      a character without a meaning, its `value` the error to raise if nothing drops it
+The names stage of the parser adds: name (a symbol), func (an operation), decl (a declaration), made (a finished node).
+"""
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any, NamedTuple
+
+from matcalc.errors import LanguageError
+
+MAX_LENGTH = 400_000     # characters in one text; longer ones are surely not formulas
+MAX_DIGITS = 400         # digits in one number, exponents included
+
+
+class Token(NamedTuple):
+    """One token; `start` and `end` are offsets in the source text, `value` is for tokens made by spellings."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+    value: Any = None
+
+
+GREEK_NAMES = ("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon phi "
+               "chi psi omega").split()
+GREEK_CAPITALS = "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()
+GREEK: dict[str, str] = {
+    **dict(zip("αβγδεζηθικλμνξοπρστυφχψω", GREEK_NAMES, strict=True)),
+    **dict(zip("ΓΔΘΛΞΠΣΥΦΨΩ", GREEK_CAPITALS, strict=True)),
+    "ϕ": "phi", "ϵ": "epsilon", "ϑ": "theta", "ϱ": "rho", "ϖ": "pi", "ς": "sigma", "ϰ": "kappa", "ε": "epsilon", "µ": "mu",
+    "ℓ": "ell", "Δ": "Delta", "Ω": "Omega",
+}
+LETTER_NAMES = frozenset(GREEK_NAMES + GREEK_CAPITALS + ["ell"])
+
+SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ᵀᵗⁿᵏᵐᵖ⁎ᴴᴛⁱʲˢ", "0123456789+-()TTnkmp*HTijs", strict=True))
+SUPERSCRIPTS |= {"⊤": "T", "⟙": "T", "┬": "T", "†": "+", "′": "T", "ᐪ": "T", "ꟷ": "-", "˗": "-", "ᐟ": "/"}
+SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉ₐₑᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓₕ₊₋", "0123456789aeijklmnoprstuvxh+-", strict=True))
+ACCENTS = {"\u0302": "hat", "\u0303": "tilde", "\u0304": "bar", "\u0305": "bar", "\u0307": "dot", "\u20d7": "", "\u0308": "ddot",
+           "\u030c": "check", "\u0331": "", "\u0332": "", "\u0300": "grave", "\u0301": "acute"}
+OPERATORS = {
+    **dict.fromkeys("−–—‐‑‒﹣－⁃", "-"), **dict.fromkeys("+＋﹢", "+"), **dict.fromkeys("·•⋅∙×✕✖∗＊﹡⨯", "*"),
+    **dict.fromkeys("⊙∘◦⨀○◯☉⚬", ".*"), **dict.fromkeys("⊘", "./"), **dict.fromkeys("⊗⨂", "⊗"), **dict.fromkeys("‖∥∦║", "||"),
+    **dict.fromkeys("|∣│｜❘", "|"), **dict.fromkeys("’‘ʹ´＇ʼ", "'"), **dict.fromkeys("/÷⁄∕／", "/"), **dict.fromkeys("∖＼⧵", "\\"),
+    **dict.fromkeys("⟨〈〈⧼", "⟨"), **dict.fromkeys("⟩〉〉⧽", "⟩"), **dict.fromkeys("=＝", "="), **dict.fromkeys("≔≜≝", ":="),
+    "（": "(", "）": ")", "［": "[", "］": "]", "｛": "{", "｝": "}", "，": ",", "、": ",", "；": ";", "：": ":", "．": ".", "。": ".",
+    "＾": "^", "＿": "_", "＠": "@", "√": "√", "∑": "∑", "∇": "∇", "∞": "∞", "⊕": "⊕", "…": "…", "⋯": "…", "∂": "∂",
+    "∈": "∈", "ℝ": "ℝ", "∀": "∀", "⟵": "<-", "←": "<-", "→": "->", "≤": "<=", "≥": ">=", "≠": "!=", "⟪": "⟨", "⟫": "⟩", "¬": "¬",
+    "🡒": "->", "∝": "∝", "≈": "≈", "≡": "≡", "∏": "∏", "∫": "∫", "ᵀ": "'", "＜": "<", "＞": ">", "⌊": "⌊", "⌋": "⌋",
+    "𝟏": "𝟏", "𝟙": "𝟏", "𝟭": "𝟏", "𝟎": "𝟎", "𝟬": "𝟎", "𝟘": "𝟎",
+}
+DOTS = frozenset("·•⋅∙")     # between two vectors these are the inner product
+FRACTIONS = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅛": "1/8", "⅕": "1/5", "⅙": "1/6"}
+INVISIBLE = frozenset("\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufeff\u00ad\ufe0f\ufe0e\u202a\u202c\u202d\u202e"
+                      "\u2066\u2067\u2068\u2069")
+
+_ASCII = re.compile(r"""
+    (?P<space>[ \t\r\f\v]+)
+  | (?P<newline>\n)
+  | (?P<word>[A-Za-z][A-Za-z0-9]*)
+  | (?P<num>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\d])|\d+)
+  | (?P<command>\\(?:[A-Za-z]+|[^A-Za-z0-9\s])|\\(?=\s|[A-Za-z0-9]|$))
+  | (?P<string>"[^"\n]*")
+  | (?P<comment>\#[^\n]*)
+  | (?P<transpose>\.(?:T|mT|H)(?![A-Za-z0-9_(]))
+  | (?P<op>%[*oO]%|\.\.\.|\.\.|\.\*\*|\.[*/^+\-\\'(]|:=|==|\*\*|\|\||<=|>=|!=|<-|->|[-+*@/^(){}\[\],;=:|<>&~$!?%_.'`])
+""", re.X)
+_DOTNUMBER = re.compile(r"\.\d+(?:[eE][+-]?\d+)?")
+_STRING = re.compile(r"'[A-Za-z_0-9 \-]*'")
+_DECLARATION = re.compile(r"""\s*(?:[^\W\d]\w*'?(?:\s*,\s*[^\W\d]\w*'?)*\s*:(?!=)[^;\n#]*)""")
+_BEFORE_STRING = frozenset({"(", ",", "=", "["})
+
+
+def tokenize(text: str) -> list[Token]:
+    """The raw tokens of the text, with an end token."""
+    if len(text) > MAX_LENGTH:
+        raise LanguageError("text-too-long", f"the text has {len(text):,} characters, at most {MAX_LENGTH:,} can be read")
+    tokens: list[Token] = []
+    append, match, pos, size = tokens.append, _ASCII.match, 0, len(text)
+    while pos < size:
+        found = match(text, pos)
+        if found is None:
+            pos = _special(text, pos, tokens)
+            continue
+        kind, end = found.lastgroup, found.end()
+        if kind == "space":
+            pass
+        elif kind == "word" or kind == "command":
+            append(Token(kind, found.group(), pos, end))
+        elif kind == "op":
+            op = found.group()
+            if op == "'" and (not tokens or tokens[-1].text in _BEFORE_STRING) and (quoted := _STRING.match(text, pos)):
+                end = quoted.end()
+                append(Token("string", quoted.group()[1:-1], pos, end))
+            elif op == "." and (number := _DOTNUMBER.match(text, pos)):
+                end = number.end()
+                append(Token("num", number.group(), pos, end))
+            else:
+                append(Token("op", "'" if op == ".'" else op, pos, end))
+        elif kind == "num":
+            if text.startswith(".", end) and not text.startswith("..", end) and _trailing_dot(text, end):
+                append(Token("num", found.group(), pos, end + 1))
+                end += 1
+            else:
+                append(Token("num", found.group(), pos, end))
+            if end - pos > MAX_DIGITS:
+                raise LanguageError("number-too-long", f"a number of {end - pos:,} digits can't be read", span=(pos, end), source=text)
+        elif kind == "string":
+            append(Token("string", found.group()[1:-1], pos, end))
+        elif kind == "newline":
+            append(Token("newline", "\n", pos, end))
+        elif kind == "transpose":
+            append(Token("op", "'", pos, end))
+        pos = end
+    append(Token("end", "", size, size))
+    return tokens
+
+
+def _trailing_dot(text: str, dot: int) -> bool:
+    """Whether the dot after a number belongs to it (`2. * x`), not to an operator (`2.*x`)."""
+    return dot + 1 >= len(text) or text[dot + 1] in " )],;\n"
+
+
+def _special(text: str, pos: int, tokens: list[Token]) -> int:
+    """One character outside ASCII (or a forbidden one); returns the position after it."""
+    c = text[pos]
+    if c.isspace() or c in INVISIBLE:
+        tokens.extend([Token("newline", "\n", pos, pos + 1)] if c in "\u2028\u2029\x85" else [])
+        return pos + 1
+    if c in SUPERSCRIPTS:
+        return _run(text, pos, SUPERSCRIPTS, "sup", tokens)
+    if c in SUBSCRIPTS:
+        return _run(text, pos, SUBSCRIPTS, "sub", tokens)
+    if c in GREEK:
+        tokens.append(Token("letter", GREEK[c], pos, pos + 1))
+    elif c in OPERATORS:
+        tokens.append(Token("op", OPERATORS[c], pos, pos + 1, "·" if c in DOTS else None))
+    elif c in FRACTIONS:
+        top, bottom = FRACTIONS[c].split("/")
+        tokens += [Token("op", "(", pos, pos + 1), Token("num", top, pos, pos + 1), Token("op", "/", pos, pos + 1),
+                   Token("num", bottom, pos, pos + 1), Token("op", ")", pos, pos + 1)]
+    elif c in ACCENTS:
+        if tokens and ACCENTS[c]:
+            tokens.append(Token("accent", ACCENTS[c], pos, pos + 1))
+    else:
+        _letter(text, pos, tokens)
+    return pos + 1
+
+
+def _letter(text: str, pos: int, tokens: list[Token]) -> None:
+    """A mathematical or accented letter: `𝐱`, `𝚺`, `ŷ`; anything else is an error that names the character."""
+    c = text[pos]
+    folded = unicodedata.normalize("NFKD", c)
+    base, marks = folded[0], [ACCENTS[m] for m in folded[1:] if m in ACCENTS]
+    latin_font = len(folded) - 1 == len(marks) and base != c
+    if latin_font and base in GREEK:
+        tokens.append(Token("letter", GREEK[base], pos, pos + 1))
+    elif latin_font and base.isascii() and base.isalpha():
+        tokens.append(Token("letter", base, pos, pos + 1))
+    elif latin_font and base.isdigit():
+        tokens.append(Token("num", base, pos, pos + 1))
+    elif latin_font and base in "∂∇":
+        tokens.append(Token("op", base, pos, pos + 1))
+    else:
+        name = unicodedata.name(c, f"U+{ord(c):04X}").lower()
+        like = CONFUSABLES.get(c)
+        error = LanguageError("unexpected-character", f"unexpected character `{c if c.isprintable() else repr(c)[1:-1]}` ({name})",
+                              hint=f"write the Latin letter `{like}`" if like else None, span=(pos, pos + 1), source=text)
+        tokens.append(Token("bad", c, pos, pos + 1, error))      # raised only if it isn't part of a comment
+    tokens.extend(Token("accent", m, pos, pos + 1) for m in marks if m)
+
+
+CONFUSABLES = dict(zip("АВЕКМНОРСТХаеорсухіΑΒΕΖΗΙΚΜΝΟΡΤΧ", "ABEKMHOPCTXaeopcyxiABEZHIKMNOPTX", strict=True))
+
+
+def _run(text: str, pos: int, table: dict[str, str], kind: str, tokens: list[Token]) -> int:
+    end = pos + 1
+    while end < len(text) and text[end] in table:
+        end += 1
+    tokens.append(Token(kind, "".join(table[c] for c in text[pos:end]), pos, end))
+    return end
+
+
+def declaration_at(text: str, pos: int) -> int | None:
+    """The end of the declaration (`X, Y: m×n, z: n`) that starts at pos, or None."""
+    found = _DECLARATION.match(text, pos)
+    return found.end() if found else None

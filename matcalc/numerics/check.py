@@ -1,0 +1,378 @@
+"""The numeric judge: whether an answer is the derivative of what was typed, and whether two expressions are equal.
+
+Last stage of the pipeline and independent of the calculus: the typed function itself is differentiated, by central
+differences, and compared with the answer along random directions.  For every kind the answer is a linear or bilinear form:
+
+    gradient    ⟨G, V⟩              = d f                 jacobian   J vec(V)          = vec(d F)
+    derivative  F' v                = d F                 hessian    vec(U)' H vec(V)  = d² f(U, V)
+    differential  answer at dX = V  = d F                 hvp        ⟨answer at V, U⟩  = d² f(U, V)
+    quadratic   answer at V         = d² f(V, V)
+
+A direction is a dense random array, so each entry of the answer takes part in each comparison.  All directions and step sizes
+of a point are one stack of arrays and cost one walk through the expression.  A Richardson table gives each difference with an
+estimate of its own error; where that isn't tiny (a kink, an undefined value) the point is drawn again.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import sympy as sp
+
+from matcalc.errors import MatcalcError
+from matcalc.language.syntax import Node, postorder
+from matcalc.numerics.evaluate import arguments, evaluate, evaluate_order
+from matcalc.numerics.functions import Array, flip, inner, shape, vec
+from matcalc.numerics.sample import MODES, Point, Sampler, Unmet, spread
+
+if TYPE_CHECKING:
+    from matcalc.language.shapes import Size, Typed
+
+TOLERANCE = 1e-7        # largest relative error of a right answer
+CONVERGED = 1e-8        # a difference less certain than this is drawn again
+FLOOR = 1e-3            # derivatives smaller than this are compared as if they were this large
+POINTS, DIRECTIONS, LEVELS = 3, 5, 5
+TRIES = {"normal": 40}  # draws in a mode before the next one is tried; 12 unless listed
+STARTS = {1: (0.08, 0.02, 0.004), 2: (0.16, 0.05, 0.015)}      # first steps of a first and of a second difference
+STACK = 1 << 21         # largest number of entries in one array of a stack
+LARGE = 1 << 17         # an array so large that one point has to do
+LARGEST = 1 << 22       # largest single array that is worth checking
+
+SECOND = frozenset({"hessian", "hvp", "quadratic"})
+KINDS = frozenset({"gradient", "jacobian", "derivative", "differential"}) | SECOND
+IN_WORDS = {"positive": "positive", "fraction": "between 0 and 1", "negative": "negative", "definite": "positive (definite)"}
+
+Generator = np.random.Generator
+Quotient = Callable[[Array], Array]     # step sizes (L,) -> quotients (L, …)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The verdict on an answer; `ok` only if it was verified."""
+
+    ok: bool
+    status: str             # "verified" | "failed" | "skipped"
+    trials: int             # points compared
+    max_rel_error: float | None
+    reason: str = ""        # why it failed or was skipped, or what the verdict is restricted to
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Whether two expressions are equal; if not, a point where they differ (small integers if there is one)."""
+
+    ok: bool
+    trials: int
+    max_rel_error: float | None
+    reason: str = ""
+    env: Mapping[str, Array] = field(default_factory=dict)
+    dims: Mapping[str, int] = field(default_factory=dict)
+    left: Array | None = None
+    right: Array | None = None
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+
+class Wrong(Exception):
+    """The answer can't be right; the text says why."""
+
+
+class Skipped(Exception):
+    """Nothing can be said; the text says why."""
+
+
+# ---------------------------------------------------------------- differences
+
+def richardson(quotient: Quotient, starts: tuple[float, ...]) -> tuple[Array, Array]:
+    """The limit h -> 0 of a difference quotient with an even error expansion, and an entrywise estimate of its error.
+
+    Several first steps are tried and the most certain one wins, entry by entry.
+    """
+    best = error = None
+    for start in starts:
+        row = quotient(np.asarray(start / 2.0 ** np.arange(LEVELS), dtype=np.float64))
+        for j in range(1, LEVELS):
+            previous, row = row, row[1:] + (row[1:] - row[:-1]) / (4.0 ** j - 1)
+        guess, apart = row[0], np.abs(row[0] - previous).max(0)
+        apart = np.where(np.isfinite(apart), apart, np.inf)
+        if best is None or error is None:
+            best, error = guess, apart
+        else:
+            best, error = np.where(apart < error, guess, best), np.minimum(apart, error)
+        if reliable(best, error, CONVERGED / 10):
+            break
+    assert best is not None
+    assert error is not None
+    return best, error
+
+
+def reliable(value: Array, error: Array, limit: float) -> bool:
+    """Whether a difference is known to the limit, relative to its largest entry."""
+    return bool(np.isfinite(value).all() and error.max() <= limit * max(float(np.abs(value).max()), FLOOR))
+
+
+def distance(claimed: Array, true: Array) -> float:
+    """The largest error relative to the largest true entry; infinite if the claim isn't finite."""
+    error = float(np.abs(claimed - true).max()) / max(float(np.abs(true).max()), FLOOR)
+    return error if np.isfinite(error) else float("inf")
+
+
+def directions(rows: int, cols: int, rng: Generator) -> Array:
+    """Dense random arrays of norm one, as a stack."""
+    count = DIRECTIONS if rows * cols > 1 else 1
+    values = rng.standard_normal((count, rows, cols))
+    return np.asarray(values / np.sqrt((values * values).sum((-2, -1), keepdims=True)))
+
+
+# ---------------------------------------------------------------- the check
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is being checked."""
+
+    order: tuple[Node, ...]         # the nodes of the function, arguments first
+    shapes: frozenset[tuple[Size, Size]]    # the shapes in it
+    kind: str
+    wrt: tuple[str, str]            # the variable; two of them for a mixed second derivative
+    answer: sp.Basic
+    structure: str | None
+    direction: str                  # the symbol of the direction in the answer, such as dX
+    upstream: str | None
+
+    def complete(self, point: Point, value: Array, rng: Generator) -> Point:
+        """The point, with arrays for what isn't in the function: an upstream gradient, a variable it doesn't depend on."""
+        env = dict(point.env)
+        if self.upstream is not None and self.upstream not in env:
+            env[self.upstream] = rng.standard_normal(shape(value))
+        for name in self.wrt:
+            if name not in env:
+                env[name] = np.zeros(shape(evaluate(self.answer, env, point.dims)) if self.kind == "gradient" else (1, 1))
+        return Point(env, point.dims)
+
+    def function(self, point: Point, shifts: Mapping[str, Array]) -> Array:
+        """The function at a stack of shifted points; contracted with the upstream gradient if there is one."""
+        value = evaluate_order(self.order, {**point.env, **{n: point.env[n] + s for n, s in shifts.items()}}, point.dims)
+        return value if self.upstream is None else inner(point.env[self.upstream], value)
+
+    def at(self, point: Point, steps: Array, v: Array, entries: int) -> Array:
+        """The function at x + h v for each step h and each direction of a stack, in parts if the stack is large."""
+        shifts = steps[:, None, None, None] * v
+        return self._stack(point, {self.wrt[0]: shifts}, len(steps) * len(v), entries)
+
+    def _stack(self, point: Point, shifts: Mapping[str, Array], count: int, entries: int) -> Array:
+        if count * entries <= STACK:
+            value = self.function(point, shifts)
+            if value.ndim == 2:         # the variable doesn't occur
+                first = next(iter(shifts.values()))
+                value = np.broadcast_to(value, first.shape[:-2] + value.shape)
+            return value
+        parts = len(next(iter(shifts.values())))
+        return np.stack([self._stack(point, {n: s[i] for n, s in shifts.items()}, count // parts, entries) for i in range(parts)])
+
+    def first(self, point: Point, v: Array, entries: int) -> tuple[Array, Array]:
+        """The derivative of the function along each direction, with its error."""
+
+        def quotient(h: Array) -> Array:
+            value = self.at(point, np.concatenate([h, -h]), v, entries)
+            return (value[:len(h)] - value[len(h):]) / (2 * h[:, None, None, None])
+
+        return richardson(quotient, STARTS[1])
+
+    def second(self, point: Point, u: Array, v: Array, entries: int) -> tuple[Array, Array]:
+        """The second derivative along pairs of directions, with its error."""
+        x, y = self.wrt
+        corners = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+
+        def quotient(h: Array) -> Array:
+            by_u = np.stack([a * u for a, _ in corners]) * h[:, None, None, None, None]
+            by_v = np.stack([b * v for _, b in corners]) * h[:, None, None, None, None]
+            shifts = {x: by_u + by_v} if x == y else {x: by_u, y: by_v}
+            value = self._stack(point, shifts, 4 * len(h) * len(u), entries)
+            return (value[:, 0] - value[:, 1] - value[:, 2] + value[:, 3]) / (4 * h * h)[:, None, None, None]
+
+        return richardson(quotient, STARTS[2])
+
+    def expected_shape(self, point: Point, value: Array) -> tuple[int, int]:
+        x, y = (shape(point.env[name]) for name in self.wrt)
+        if self.upstream is not None:
+            value = value[..., :1, :1]
+        match self.kind:
+            case "gradient" | "hvp":
+                return x
+            case "jacobian":
+                return value.shape[-2] * value.shape[-1], x[0] * x[1]
+            case "hessian":
+                return x[0] * x[1], y[0] * y[1]
+            case _:
+                return shape(value)
+
+    def compare(self, point: Point, value: Array, entries: int, rng: Generator) -> float | None:
+        """The relative error of the answer at a point; None if the difference isn't reliable there."""
+        c, d = (directions(*shape(point.env[name]), rng) for name in self.wrt)
+        if self.kind == "quadratic":
+            d = c
+        count = min(len(c), len(d)) if self.kind in SECOND else len(c)
+        c, d = c[:count], d[:count]
+        u, v = spread(c, self.structure), spread(d, self.structure)
+        claimed = self.form(point, value, c, d, u, v)
+        true, error = self.second(point, u, v, entries) if self.kind in SECOND else self.first(point, u, entries)
+        return distance(claimed, true) if reliable(true, error, CONVERGED) else None
+
+    def form(self, point: Point, value: Array, c: Array, d: Array, u: Array, v: Array) -> Array:
+        """The answer applied to the directions."""
+        env: dict[str, Array] = dict(point.env)
+        moving = {"differential": u, "quadratic": u, "hvp": v}.get(self.kind)
+        if moving is not None:
+            env[self.direction] = moving
+        try:
+            answer = evaluate(self.answer, env, point.dims)
+        except KeyError as missing:
+            raise Wrong(f"the answer has a symbol that nothing is known of: {missing.args[0]}") from None
+        except (ValueError, TypeError) as error:
+            raise Wrong(f"the shapes in the answer do not fit: {error}") from None
+        wanted = self.expected_shape(point, value)
+        if shape(answer) != wanted:
+            raise Wrong(f"the answer is {'×'.join(map(str, shape(answer)))} where the derivative is {'×'.join(map(str, wanted))}")
+        match self.kind:
+            case "gradient" | "hvp":
+                return inner(answer, c)
+            case "derivative":
+                return answer * c
+            case "jacobian":
+                return flip((answer @ vec(c)).reshape(len(c), value.shape[-1], value.shape[-2]))
+            case "hessian":
+                return flip(vec(c)) @ answer @ vec(d)
+            case _:
+                return answer
+
+
+def check(typed: Typed, wrt: str | tuple[str, str], kind: str, answer: sp.Basic, *, structure: str | None = None, seed: int = 0,
+          trials: int = POINTS, upstream: str | None = None, direction: str | None = None) -> Check:
+    """Whether the answer is the derivative of the typed expression by the variable.
+
+    `structure` moves the entries of the variable together (symmetric, skew, diagonal, lower, upper, toeplitz); `upstream`
+    names the array that the function is contracted with; `direction` names the direction in a differential (dX unless given),
+    a Hessian-vector product or a quadratic form.  Two variables ask for the mixed second derivative.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind {kind}")
+    both = (wrt, wrt) if isinstance(wrt, str) else wrt
+    question = Question(tuple(postorder([typed.root], arguments)), frozenset(typed.shape.values()), kind, both, answer, structure,
+                        direction or ("V" if kind in ("hvp", "quadratic") else f"d{both[0]}"), upstream)
+    done, worst, mode = 0, 0.0, MODES[0]
+    try:
+        sampler, rng = Sampler.of(typed), np.random.default_rng(seed)
+        with np.errstate(all="ignore"):
+            while done < trials:
+                error, mode, entries = judge(question, sampler, rng, done, mode)
+                done, worst = done + 1, max(worst, error)
+                if worst > TOLERANCE:
+                    return Check(False, "failed", done, worst, "the answer differs from the numeric derivative")
+                if entries > LARGE:
+                    break
+    except Wrong as wrong:
+        return Check(False, "failed", done, None, wrong.args[0])
+    except (Skipped, Unmet) as why:
+        return Check(False, "skipped", done, None, why.args[0])
+    except MatcalcError as error_:
+        return Check(False, "skipped", done, None, error_.message)
+    return Check(True, "verified", done, worst, restriction(mode))
+
+
+def restriction(mode: str) -> str:
+    """What a verdict is restricted to."""
+    return "" if mode == MODES[0] else f"only where undeclared arrays are {IN_WORDS[mode]}: no value was found elsewhere"
+
+
+def judge(question: Question, sampler: Sampler, rng: Generator, number: int, mode: str) -> tuple[float, str, int]:
+    """The error of the answer at the next point that allows a verdict, how it was drawn, and its largest array."""
+    trouble = ""
+    for point, drawn in draws(sampler, rng, number, mode):
+        entries = max((rows.value(point.dims) * cols.value(point.dims) for rows, cols in question.shapes), default=1)
+        if entries > LARGEST:
+            raise Skipped(f"an array with {entries} entries is too large to check")
+        value = evaluate_order(question.order, point.env, point.dims)
+        if not np.isfinite(value).all():
+            trouble = trouble or "the expression has no finite value at any sample"
+            continue
+        error = question.compare(question.complete(point, value, rng), value, entries, rng)
+        if error is not None:
+            return error, drawn, entries
+        trouble = "no sample has a reliable numeric derivative"
+    raise Skipped(trouble)
+
+
+def draws(sampler: Sampler, rng: Generator, number: int, mode: str) -> Iterator[tuple[Point, str]]:
+    """Points for the same place in a check, until one is good enough, and how each was drawn; Unmet if there is none at all."""
+    unmet: Unmet | None = None
+    some = False
+    for way in MODES[MODES.index(mode):]:
+        for _ in range(TRIES.get(way, 12)):
+            try:
+                point = sampler.draw(rng, number, way)
+            except Unmet as why:
+                unmet = why
+                continue
+            some = True
+            yield point, way
+    if unmet is not None and not some:
+        raise unmet
+
+
+# ---------------------------------------------------------------- equality
+
+def agree(left: Typed, right: Typed, *, seed: int = 0, trials: int = 5, tolerance: float = 1e-8) -> Agreement:
+    """Whether two typed expressions in the same symbols are equal wherever both have a value.
+
+    It is true or false as a condition; where they differ it holds a counterexample.
+    """
+    try:
+        sampler, rng = Sampler.of(left, right), np.random.default_rng(seed)
+        orders = [tuple(postorder([typed.root], arguments)) for typed in (left, right)]
+        with np.errstate(all="ignore"):
+            mode, worst = MODES[0], 0.0
+            for number in range(trials):
+                point, values, mode = _common(orders, sampler, rng, number, mode)
+                if shape(values[0]) != shape(values[1]):
+                    a, b = ("×".join(map(str, shape(value))) for value in values)
+                    return Agreement(False, number + 1, None, f"one is {a}, the other {b}", point.env, point.dims, *values)
+                worst = max(worst, apart(*values))
+                if worst > tolerance:
+                    return _simplest(Agreement(False, number + 1, worst, "they differ", point.env, point.dims, *values),
+                                     orders, sampler, rng, tolerance)
+    except (Skipped, Unmet) as why:
+        return Agreement(False, 0, None, why.args[0])
+    except MatcalcError as error:
+        return Agreement(False, 0, None, error.message)
+    return Agreement(True, trials, worst, restriction(mode))
+
+
+def apart(a: Array, b: Array) -> float:
+    """The distance of two arrays relative to the larger one."""
+    return float(np.abs(a - b).max()) / max(float(np.abs(a).max()), float(np.abs(b).max()), FLOOR)
+
+
+def _common(orders: list[tuple[Node, ...]], sampler: Sampler, rng: Generator, number: int,
+            mode: str) -> tuple[Point, list[Array], str]:
+    """A point where both have a value, the values, and how it was drawn."""
+    for point, drawn in draws(sampler, rng, number, mode):
+        values = [evaluate_order(order, point.env, point.dims) for order in orders]
+        if all(np.isfinite(value).all() for value in values):
+            return point, values, drawn
+    raise Skipped("they have no common finite value at any sample")
+
+
+def _simplest(found: Agreement, orders: list[tuple[Node, ...]], sampler: Sampler, rng: Generator, tolerance: float) -> Agreement:
+    """The same difference at small integers, if a few draws find it there."""
+    for number in range(12):
+        try:
+            point = sampler.draw(rng, number % 2, "integer")
+        except Unmet:
+            continue
+        values = [evaluate_order(order, point.env, point.dims) for order in orders]
+        if all(np.isfinite(value).all() for value in values) and apart(*values) > tolerance:
+            return Agreement(False, found.trials, found.max_rel_error, found.reason, point.env, point.dims, *values)
+    return found

@@ -1,0 +1,347 @@
+"""Last stage: an answer laid out for a person at a terminal.
+
+`layout` makes lines of styled text that fit a width; it is pure and imports nothing heavy, so that piped
+output never pays for colour.  `show` writes them: plainly to a pipe, in colour to a terminal.  The LaTeX
+source stands on a line of its own, unbroken and unindented, so that it can be copied as it is.
+"""
+from __future__ import annotations
+
+import os
+import re
+import textwrap
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TextIO
+
+Line = tuple[tuple[str, str], ...]      # (text, style) pieces; style is a key of STYLES or ""
+
+STYLES = {"dim": "dim", "label": "dim", "answer": "bold", "good": "green", "bad": "bold red", "warn": "yellow", "rule": "cyan",
+          "error": "bold red", "hint": "green", "caret": "red"}
+LABEL = 10          # width of the column of labels
+ADDITIVE = "+−-"
+OPENING, CLOSING, BARS = "([{⟨", ")]}⟩", "‖|"
+WEAK = "⊙⊘⊗·*/=→"
+
+
+class Stepped(Protocol):
+    """One step of a derivation."""
+
+    @property
+    def rule(self) -> str: ...
+    @property
+    def before(self) -> str: ...
+    @property
+    def after(self) -> str: ...
+
+
+class Checked(Protocol):
+    """The verdict of the numeric check."""
+
+    @property
+    def ok(self) -> bool: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def trials(self) -> int: ...
+    @property
+    def max_rel_error(self) -> float | None: ...
+    @property
+    def reason(self) -> str: ...
+
+
+class Declared(Protocol):
+    """A symbol with its shape, `n×n symmetric`, and whether the user said so."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def declared(self) -> bool: ...
+
+
+class Answer(Protocol):
+    """What a report needs to know of a result."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def wrt(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def latex(self) -> str: ...
+    @property
+    def unicode(self) -> str: ...
+    @property
+    def shape(self) -> tuple[str, ...]: ...
+    @property
+    def shapes(self) -> Mapping[str, tuple[str, ...]]: ...
+    @property
+    def conditions(self) -> tuple[str, ...]: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+    @property
+    def steps(self) -> Sequence[Stepped]: ...
+    @property
+    def function_unicode(self) -> str: ...
+
+
+# ---- the layout ----
+
+def layout(answer: Answer, check: Checked, symbols: Iterable[Declared], *, width: int, steps: bool = False,
+           seconds: float | None = None) -> list[Line]:
+    """The pretty answer: question, derivation if asked for, answer, its LaTeX, and what it rests on."""
+    return [
+        *(_line(part, "dim") for part in wrap_formula(question(answer), width)),
+        *([(), *_derivation(answer.steps, width), ()] if steps and answer.steps else []),
+        *(_line(part, "answer") for part in wrap_formula(f"  = {answer.unicode}", width)),
+        (),
+        _line(answer.latex),
+        (),
+        *facts(answer, check, symbols, width=width, seconds=seconds),
+    ]
+
+
+def facts(answer: Answer, check: Checked, symbols: Iterable[Declared], *, width: int, steps: bool = False,
+          seconds: float | None = None) -> list[Line]:
+    """What the answer rests on: shapes, conditions, notes, and the verdict of the numeric check."""
+    return [
+        *(_derivation(answer.steps, width) if steps else ()),
+        *_fact("where", where(symbols), width),
+        *_fact(answer.kind, shape_text(answer.shape), width),
+        *(line for condition in answer.conditions for line in _fact("holds if", condition, width)),
+        *(line for note in answer.notes for line in _fact("note", note, width)),
+        *_verdict(check, width, seconds),
+    ]
+
+
+def question(answer: Answer) -> str:
+    """What was asked: `∂/∂X tr(X A Xᵀ B)`."""
+    function = answer.function_unicode
+    template = {"differential": "d{f}", "hessian": "∂²/∂{x}² {f}"}.get(answer.kind, "∂/∂{x} {f}")
+    return template.format(x=answer.wrt, f=f"({function})" if is_sum(function) else function)
+
+
+def is_sum(text: str) -> bool:
+    """Whether a + or − stands outside all brackets, so that the formula needs some in a product."""
+    places = zip(text, text[1:], depths(text), strict=False)
+    return any(not depth and char in ADDITIVE and before == " " for before, char, depth in places)
+
+
+def depths(text: str, start: int = 0) -> Iterator[int]:
+    """How many brackets and bars are open after each character."""
+    level, bars = start, dict.fromkeys(BARS, 0)
+    for char in text:
+        level += (char in OPENING) - (char in CLOSING)
+        if char in BARS:
+            bars[char] ^= 1
+        yield level + sum(bars.values())
+
+
+def shape_text(shape: Sequence[str]) -> str:
+    """`m×n`, `n` or `scalar`."""
+    return "×".join(map(str, shape)) or "scalar"
+
+
+def wrap_formula(text: str, width: int, indent: int = 4) -> list[str]:
+    """The formula in lines no wider than `width`, broken before the operator that binds least.
+
+    A break inside fewer brackets wins, then one before + or −, then the last that fits; a line with no place
+    to break is left long.  Joining the lines by single spaces gives the formula back.
+    """
+    lines: list[str] = []
+    lead, depth = "", 0
+    while cells(lead + text) > width:
+        best: tuple[int, int, int, int] | None = None
+        opened = len(text) - len(text.lstrip())
+        for at, (char, level) in enumerate(zip(text, depths(text, depth), strict=True)):
+            if char != " " or at <= opened:
+                continue
+            if cells(lead + text[:at]) > width:
+                break
+            after = text[at + 1: at + 2]
+            kind = 0 if after and after in ADDITIVE else 1 if after and after in WEAK else 2
+            early = cells(lead + text[:at]) < width // 3
+            score = (4 * level + 2 * kind + 8 * early, -at, at, level)
+            best = score if best is None or score < best else best
+        if best is None:
+            break
+        at, depth = best[2], best[3]
+        lines.append(lead + text[:at].rstrip())
+        text, lead = text[at + 1:].lstrip(), " " * indent
+    return [*lines, lead + text]
+
+
+def cells(text: str) -> int:
+    """Columns that the text takes in a terminal (combining marks take none)."""
+    return sum(not unicodedata.combining(c) for c in text) if not text.isascii() else len(text)
+
+
+def _line(text: str, style: str = "") -> Line:
+    return ((text, style),)
+
+
+def _derivation(steps: Sequence[Stepped], width: int) -> Iterator[Line]:
+    """Numbered steps, the rule's name first; before and after share a line where they fit."""
+    names = max((cells(s.rule) for s in steps), default=0)
+    number = len(str(len(steps)))
+    for i, step in enumerate(steps, 1):
+        head: Line = ((f"  {i:>{number}}  ", "dim"), (step.rule.ljust(names), "rule"))
+        start = number + names + 6
+        together = f"{step.before}  →  {step.after}"
+        if start + cells(together) <= width:
+            yield (*head, (f"  {together}", ""))
+            continue
+        yield head
+        margin = " " * (number + 4)
+        for part in (step.before, f"→ {step.after}"):
+            yield from (_line(piece) for piece in wrap_formula(margin + part, width, indent=number + 8))
+
+
+def where(symbols: Iterable[Declared]) -> str:
+    """`X: m×n, A: n×n (assumed)`; what the user declared comes first and is not marked."""
+    told: dict[bool, list[str]] = {True: [], False: []}
+    for symbol in symbols:
+        told[symbol.declared].append(f"{symbol.name}: {symbol.text}")
+    return "; ".join(filter(None, [", ".join(told[True]), ", ".join(told[False]) + " (assumed)" if told[False] else ""]))
+
+
+def _fact(label: str, text: str, width: int, style: str = "") -> list[Line]:
+    if not text:
+        return []
+    margin = " " * max(LABEL, len(label) + 2)
+    parts = textwrap.wrap(text, max(width - len(margin), 20), break_long_words=False, break_on_hyphens=False) or [""]
+    head: Line = ((label.ljust(len(margin)), style or "label"), (parts[0], ""))
+    return [head, *(_line(margin + part) for part in parts[1:])]
+
+
+def _verdict(check: Checked, width: int, seconds: float | None) -> list[Line]:
+    error = "" if check.max_rel_error is None else f", error {check.max_rel_error:.0e}"
+    took = "" if seconds is None else f", {duration(seconds)}"
+    points = count(check.trials, "point")
+    if check.status == "verified":
+        return _fact("verified", f"{points}{error}{took}", width, "good")
+    if check.status == "failed":
+        why = f"; {check.reason}" if check.reason else ""
+        return _fact("failed", f"the numeric check contradicts this answer: {points}{error}{why}{took}", width, "bad")
+    return _fact("unchecked", f"{check.reason or 'not checked'}{took}", width, "warn")
+
+
+def count(number: int, noun: str) -> str:
+    """`1 point`, `4 points`."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def duration(seconds: float) -> str:
+    """`9 ms` or `2.3 s`."""
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{max(1, round(1000 * seconds))} ms"
+
+
+# ---- readings, tables and errors ----
+
+def reading(written: Mapping[str, str], shape: Sequence[str], symbols: Sequence[tuple[str, str, str]], notes: Iterable[str], *,
+            width: int) -> list[Line]:
+    """How an expression was read: its forms, its shape, and for each symbol its shape and why."""
+    return [
+        *(_line(part, "answer") for part in wrap_formula(written["unicode"], width)),
+        (),
+        *(((name.ljust(LABEL), "label"), (form, "")) for name, form in written.items() if name != "unicode"),
+        (("shape".ljust(LABEL), "label"), (shape_text(shape), "")),
+        *(line for note in notes for line in _fact("note", note, width)),
+        *([()] if symbols else []),
+        *table(symbols, width=width, styles=("answer", "", "dim"), prose=True),
+    ]
+
+
+def table(rows: Sequence[Sequence[str]], *, width: int, styles: Sequence[str], prose: bool = False) -> list[Line]:
+    """Columns as wide as their widest entry; the last one takes the rest and is wrapped, as prose or as a formula."""
+    if not rows:
+        return []
+    sizes = [max(cells(row[k]) for row in rows) for k in range(len(rows[0]) - 1)]
+    margin = sum(sizes) + 2 * len(sizes)
+    lines: list[Line] = []
+    for row in rows:
+        room = max(width - margin, 30)
+        first, *rest = textwrap.wrap(row[-1], room) if prose else wrap_formula(row[-1], room, indent=2)
+        columns = zip(row, sizes, styles, strict=False)
+        head = ((text + " " * (size - cells(text) + 2), style) for text, size, style in columns)
+        lines.append((*head, (first, styles[-1])))
+        lines += [_line(" " * margin + part, styles[-1]) for part in rest]
+    return lines
+
+
+def diagnostic(text: str) -> list[Line]:
+    """An error message with its parts styled: `error[code]:`, the carets, the help."""
+    lines: list[Line] = []
+    for line in text.splitlines():
+        if head := re.match(r"(error|warning)\[[\w-]+\]", line):
+            style = "error" if head[1] == "error" else "warn"
+            lines.append(((head[0], style), (line[head.end():], "answer")))
+        elif found := re.match(r"(\s*= )(help|note)(:.*)", line):
+            lines.append(((found[1], "dim"), (found[2], "hint"), (found[3], "")))
+        elif found := re.match(r"(\s*\d* \| ?)(.*)", line):
+            lines.append(((found[1], "dim"), (found[2], "" if line.lstrip()[:1].isdigit() else "caret")))
+        else:
+            lines.append(_line(line))
+    return lines
+
+
+# ---- writing ----
+
+def coloured(stream: TextIO) -> bool:
+    """Whether colour belongs on the stream: a terminal that can, and a user who did not say NO_COLOR."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def width_of(stream: TextIO) -> int:
+    """Columns of the terminal; 80 in a pipe, unless COLUMNS says otherwise."""
+    said = os.environ.get("COLUMNS", "")
+    if said.isdigit() and int(said) > 0:
+        return max(int(said), 40)
+    try:
+        return max(os.get_terminal_size(stream.fileno()).columns or 80, 40)
+    except (OSError, ValueError):
+        return 80
+
+
+def show(lines: Iterable[Line], stream: TextIO) -> None:
+    """Write the lines, in colour where that belongs."""
+    if not coloured(stream):
+        stream.writelines("".join(text for text, _ in line).rstrip() + "\n" for line in lines)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    for line in lines:
+        console.print(Text.assemble(*((text, STYLES.get(style, "")) for text, style in line)))
+
+
+class Bar:
+    """A progress bar on a terminal, silent anywhere else; a context manager."""
+
+    def __init__(self, stream: TextIO, total: int, done: int) -> None:
+        self._bar: Any = None
+        self._task: Any = None
+        if stream.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+            console = Console(file=stream, no_color=not coloured(stream))
+            self._bar = Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True)
+            self._task = self._bar.add_task("", total=total, completed=done)
+
+    def __enter__(self) -> Bar:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def advance(self) -> None:
+        """One more is done."""
+        if self._bar is not None:
+            self._bar.advance(self._task)

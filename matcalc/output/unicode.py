@@ -1,0 +1,57 @@
+"""Last stage: a sympy expression as one line for a terminal, `2 Aᵀ (A x − b)`; it is the language too, in other letters."""
+from __future__ import annotations
+
+from typing import Any
+
+from matcalc.output.printer import ATOM, LETTER, Memo, Style, parted, write
+from matcalc.output.text import bare, bracket
+
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+SUPERSCRIPTS = str.maketrans("0123456789−kn", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵏⁿ")
+
+
+def symbol(name: str) -> str:
+    base, subscript = parted(name)
+    letter = LETTER.get(base, base)
+    if letter == base and len(base) > 1 and base[0] == "d":
+        letter = "d" + LETTER.get(base[1:], base[1:])
+    if not subscript:
+        return letter
+    return letter + (subscript.translate(SUBSCRIPTS) if subscript.isdigit() else "_" + LETTER.get(subscript, subscript))
+
+
+def constant(op: str, sizes: tuple[str, ...]) -> tuple[str, int]:
+    match op:
+        case "eye" if not sizes:
+            return "I", ATOM
+        case "eye" if sizes[0].isalnum():
+            return f"I_{sizes[0]}", ATOM
+        case "zeros":
+            return "0", ATOM
+        case "unit":
+            return f"e_{sizes[0]}", ATOM
+        case "commutation":
+            return f"K({', '.join(sizes)})", ATOM
+    return f"{op}({', '.join(sizes)})", ATOM
+
+
+def exponent(text: str, single: bool) -> str:
+    if text.lstrip("−").isdigit() or text in ("k", "n"):
+        return text.translate(SUPERSCRIPTS)
+    return "^" + (text if single and text not in ("T", "−T") else bracket(text))
+
+
+def norm(inside: str, suffix: str) -> str:
+    marks = {"": "", "1": "₁", "2": "₂", "inf": "_∞"}
+    return f"‖{bracket(inside) if bare(inside, '‖') else inside}‖" + marks.get(suffix, f"_{suffix}")
+
+
+UNICODE = Style(column="unicode", symbol=symbol, constant=constant, superscript=exponent,
+                entry_power=lambda e, single: ".^" + (e if single else bracket(e)), bracket=bracket, minus="−", times=" · ",
+                entrywise=" ⊙ ", over=" ⊘ ", transpose="ᵀ", inverse="⁻¹", coinverse="⁻ᵀ", norm=norm,
+                sumover="Σ_{{{0}={1}}}^{{{2}}} {3}", blocks=("[", ", ", "; ", "]"))
+
+
+def unicode(expr: Any, memo: Memo | None = None) -> str:
+    """The expression as one line of Unicode."""
+    return write(expr, UNICODE, memo)

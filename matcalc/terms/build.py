@@ -1,0 +1,1019 @@
+"""Terms: the only place where sympy nodes are built, without evaluation, each in one normal form.
+
+Third stage of the pipeline.  A `Terms` holds the declared properties of the symbols and interns every node, so
+equal terms are one object.  The normal form: products and sums flat, a number in front of a product, transposes on
+atoms, numbers cut out of products (`x a' x` is `(a'x) x`), like terms collected, powers merged, inverses
+cancelled, entrywise expressions (runs of ⊙ ⊘ .^ + and f.(·)) normalised as the scalar expression of their entries.
+Nothing is distributed: what was written factored stays factored.  Every constructor is cheap and total for
+arguments of fitting shapes; shapes were checked when the text was typed.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import sympy as sp
+from sympy import (
+    Add,
+    Basic,
+    Determinant,
+    DiagMatrix,
+    Expr,
+    HadamardPower,
+    HadamardProduct,
+    Identity,
+    Integer,
+    Inverse,
+    KroneckerProduct,
+    MatAdd,
+    MatMul,
+    MatPow,
+    MatrixSymbol,
+    Mul,
+    OneMatrix,
+    Pow,
+    Rational,
+    S,
+    Symbol,
+    Trace,
+    Transpose,
+    ZeroMatrix,
+)
+from sympy.matrices.expressions.diagonal import DiagonalOf
+
+from matcalc.terms.nodes import Entry, MatrixFunction, MatrixSum, ScalarFunction, SumOver, op_name
+from matcalc.terms.operations import TABLE
+
+Shape = tuple[Any, Any]
+ONE, MINUS = S.One, S.NegativeOne
+HALF = Rational(1, 2)
+
+# entrywise functions that sympy has as scalar functions; all others are ScalarFunction(op, ·)
+SCALAR: dict[str, Callable[..., Any]] = {
+    "exp": sp.exp, "log": sp.log, "sin": sp.sin, "cos": sp.cos, "tan": sp.tan, "sinh": sp.sinh, "cosh": sp.cosh,
+    "tanh": sp.tanh, "asin": sp.asin, "acos": sp.acos, "atan": sp.atan, "erf": sp.erf, "sign": sp.sign,
+    "step": sp.Heaviside, "sqrt": lambda s: Pow(s, HALF),
+}
+SCALAR_NAME: dict[type, str] = {f: name for name, f in SCALAR.items() if isinstance(f, type)} | {sp.Abs: "abs"}
+# matrix functions that commute with the transpose
+COMMUTE_T = {"expm", "logm", "sqrtm", "pinv", "adj", "dexpm", "dlogm", "dsqrtm"}
+SYMMETRIC = frozenset({"symmetric", "spd", "psd", "diagonal"})
+UNROLL = 16     # longest sum written out
+FLAT = 24       # longest product whose rotations are compared
+
+
+def is_array(x: Basic) -> bool:
+    return bool(getattr(x, "is_Matrix", False))
+
+
+def commutes(x: Basic) -> bool:
+    return not is_array(x)
+
+
+class Terms:
+    """Smart constructors over one set of declared properties (`{"S": {"symmetric"}}`)."""
+
+    def __init__(self, properties: Mapping[str, Iterable[str]] | None = None) -> None:
+        self.properties = {k: frozenset(v) for k, v in (properties or {}).items()}
+        self._nodes: dict[Any, Basic] = {}
+        self._order: dict[Basic, int] = {}
+        self._shape: dict[Basic, Shape] = {}
+        self._transposed: dict[Basic, Basic] = {}
+        self._inverted: dict[Basic, Basic] = {}
+        self._form: dict[Basic, Expr] = {}
+        self.costs: dict[Basic, int] = {}
+        self._indices = 0
+        self.opaque: set[Basic] = set()      # named intermediates: never flattened away
+
+    # ------------------------------------------------------------------ the store
+
+    def make(self, cls: type, args: tuple[Basic, ...], shape: Shape | None, key: Any = None) -> Any:
+        """The one node of this class and these arguments."""
+        key = (cls, args) if key is None else (cls, key)
+        node = self._nodes.get(key)
+        if node is None:
+            node = Basic.__new__(cls, *args)
+            self._nodes[key] = node
+            self._order[node] = len(self._order)
+            if shape is not None:
+                self._shape[node] = shape
+        return node
+
+    def shape(self, x: Basic) -> Shape:
+        """(rows, columns) of an array; a number is (1, 1)."""
+        got = self._shape.get(x)
+        if got is None:
+            got = tuple(x.shape) if is_array(x) else (ONE, ONE)  # type: ignore[attr-defined]
+            self._shape[x] = got
+        return got
+
+    def order(self, x: Basic) -> int:
+        """When a node was first built: the order in which the user wrote things."""
+        return self._order.setdefault(x, len(self._order))
+
+    # ------------------------------------------------------------------ leaves
+
+    def symbol(self, name: str, rows: Any = ONE, cols: Any = ONE) -> Any:
+        """A declared name: a sympy Symbol if 1×1, else a MatrixSymbol."""
+        if rows == 1 and cols == 1:
+            words = self.properties.get(name, ())
+            facts: dict[str, bool] = {"real": True}
+            if "positive" in words:
+                facts["positive"] = True
+            if "integer" in words:
+                facts["integer"] = True
+            node: Basic = Symbol(name, **facts)
+            self.order(node)
+            return node
+        key = (MatrixSymbol, name)
+        if key not in self._nodes:
+            node = MatrixSymbol(name, rows, cols)
+            self._nodes[key] = node
+            self.order(node)
+            self._shape[node] = (sp.sympify(rows), sp.sympify(cols)) if not isinstance(rows, Basic) else (rows, cols)
+        return self._nodes[key]
+
+    def has(self, x: Basic, *words: str) -> bool:
+        """Whether a symbol was declared with one of these properties."""
+        return isinstance(x, MatrixSymbol) and not self.properties.get(x.name, frozenset()).isdisjoint(words)
+
+    def identity(self, n: Any) -> Any:
+        return ONE if n == 1 else self.make(Identity, (n,), (n, n))
+
+    def zeros(self, m: Any, n: Any = ONE) -> Any:
+        return S.Zero if m == 1 and n == 1 else self.make(ZeroMatrix, (m, n), (m, n))
+
+    def ones(self, m: Any, n: Any = ONE) -> Any:
+        return ONE if m == 1 and n == 1 else self.make(OneMatrix, (m, n), (m, n))
+
+    # ------------------------------------------------------------------ sums and products
+
+    def split(self, x: Basic) -> tuple[Any, Any]:
+        """(coefficient, the rest) of an array."""
+        if isinstance(x, MatMul) and commutes(x.args[0]):
+            rest = x.args[1:]
+            return x.args[0], rest[0] if len(rest) == 1 else self._product(rest)
+        return ONE, x
+
+    def _product(self, factors: tuple[Basic, ...]) -> Any:
+        return self.make(MatMul, factors, (self.shape(factors[0])[0], self.shape(factors[-1])[1]))
+
+    def scale(self, c: Any, x: Any) -> Any:
+        """A number times an array or a number."""
+        if not is_array(x):
+            return Mul(c, x)
+        if c == 0 or isinstance(x, ZeroMatrix):
+            return self.zeros(*self.shape(x))
+        d, rest = self.split(x)
+        c = Mul(c, d)
+        if c == 1:
+            return rest
+        if c == 0:
+            return self.zeros(*self.shape(x))
+        factors = rest.args if isinstance(rest, MatMul) and rest not in self.opaque else (rest,)
+        return self.make(MatMul, (c, *factors), self.shape(x))
+
+    def add(self, *terms: Any) -> Any:
+        """Sum with like terms collected; a number added to an array is added to every entry."""
+        if not any(is_array(t) for t in terms):
+            return Add(*terms)
+        shape = next(self.shape(t) for t in terms if is_array(t))
+        found: dict[Any, list[Any]] = {}
+        stack = list(reversed(terms))
+        while stack:
+            t = stack.pop()
+            if isinstance(t, MatAdd) and t not in self.opaque:
+                stack.extend(reversed(t.args))
+            elif not is_array(t):
+                found.setdefault(self.ones(*shape), []).append(t)
+            elif not isinstance(t, ZeroMatrix):
+                c, rest = self.split(t)
+                if isinstance(rest, MatAdd) and rest not in self.opaque:
+                    stack.extend(self.scale(c, a) for a in reversed(rest.args))
+                else:
+                    found.setdefault(rest, []).append(c)
+        parts = {part: Add(*cs) if len(cs) > 1 else cs[0] for part, cs in found.items()}
+        return self.sum_of({part: c for part, c in parts.items() if c != 0}, shape)
+
+    def sum_of(self, parts: dict[Any, Any], shape: Shape) -> Any:
+        """Σ coefficient · part, a common rational factor in front, the sign of the first sum met."""
+        if not parts:
+            return self.zeros(*shape)
+        if len(parts) == 1:
+            ((part, c),) = parts.items()
+            return self.scale(c, part)
+        numbers = [abs(c.as_coeff_Mul()[0]) for c in parts.values()]
+        content = ONE
+        if all(q == numbers[0] for q in numbers):
+            content = numbers[0]
+        elif all(q.is_Integer for q in numbers):
+            content = Integer(math.gcd(*(int(q) for q in numbers)))
+        if content != 1 and content.is_Rational:
+            parts = {part: c / content for part, c in parts.items()}
+        else:
+            content = ONE
+        key = frozenset(parts.items())
+        if (MatAdd, key) not in self._nodes:
+            flipped = frozenset((part, -c) for part, c in parts.items())
+            if (MatAdd, flipped) in self._nodes:
+                return self.scale(-content, self._nodes[MatAdd, flipped])
+        node = self.make(MatAdd, tuple(self.scale(c, part) for part, c in parts.items()), shape, key)
+        return self.scale(content, node)
+
+    def sub(self, a: Any, b: Any) -> Any:
+        return self.add(a, self.scale(MINUS, b))
+
+    def mul(self, *factors: Any) -> Any:
+        """Product: numbers in front, 1×1 products cut out as numbers, neighbours combined."""
+        numbers: list[Any] = []
+        chain: list[Any] = []
+        for f in factors:
+            if not is_array(f):
+                numbers.append(f)
+            elif isinstance(f, MatMul) and f not in self.opaque:
+                for g in f.args:
+                    (chain if is_array(g) else numbers).append(g)
+            else:
+                chain.append(f)
+        if not chain:
+            return Mul(*numbers)
+        shape = (self.shape(chain[0])[0], self.shape(chain[-1])[1])
+        stack: list[Any] = []
+        work = chain[::-1]
+        while work:
+            f = work.pop()
+            if isinstance(f, ZeroMatrix):
+                return self.zeros(*shape)
+            if isinstance(f, Identity) and (stack or work):
+                continue
+            if not is_array(f):
+                numbers.append(f)
+                continue
+            if isinstance(f, MatMul) and f not in self.opaque:
+                work.extend(reversed(f.args))
+                continue
+            joined = self._join(stack[-1], f) if stack else None
+            if joined is not None:
+                stack.pop()
+                work.append(joined)
+                continue
+            stack.append(f)
+            cut = self._cut_inverse(stack)
+            if cut is not None:
+                stack = cut
+                if not stack:
+                    stack.append(self.identity(self.shape(f)[1]))
+                continue
+            if self.shape(f)[1] == 1:        # a 1×1 stretch ends here
+                start = next((i for i in range(len(stack) - 1, -1, -1) if self.shape(stack[i])[0] == 1), None)
+                if start is not None:
+                    numbers.append(self._number(stack[start:]))
+                    del stack[start:]
+        if len(stack) > 1:
+            stack = [f for f in stack if not isinstance(f, Identity)] or stack[:1]
+            stack = self._diagonals(stack)
+        if not stack:
+            return self.spread(Mul(*numbers), shape)
+        if len(stack) == 1:
+            return self.scale(Mul(*numbers), stack[0])
+        if any(isinstance(f, MatMul) and f not in self.opaque or not is_array(f) for f in stack):
+            return self.mul(*numbers, *stack)
+        return self.scale(Mul(*numbers), self._product(tuple(stack)))
+
+    def spread(self, number: Any, shape: Shape) -> Any:
+        """A number where a 1×1 array stood."""
+        return number if shape == (1, 1) else self.scale(number, self.ones(*shape))
+
+    def base(self, x: Any) -> tuple[Any, Any]:
+        """(B, k) with x = B^k."""
+        if isinstance(x, Inverse):
+            return x.args[0], MINUS
+        if isinstance(x, MatPow):
+            return x.args[0], x.args[1]
+        return x, ONE
+
+    def _join(self, a: Any, b: Any) -> Any | None:
+        """The product of two neighbours, where it is simpler than the pair."""
+        if isinstance(a, Identity):
+            return b
+        (p, j), (q, k) = self.base(a), self.base(b)
+        if p is q and self.shape(p)[0] == self.shape(p)[1] and not isinstance(p, OneMatrix | DiagMatrix):
+            return self.power(p, j + k)
+        if isinstance(a, OneMatrix) and isinstance(b, OneMatrix):
+            return self.scale(self.shape(a)[1], self.ones(self.shape(a)[0], self.shape(b)[1]))
+        if isinstance(a, DiagMatrix) and isinstance(b, DiagMatrix):
+            return self.diag(self.hadamard(a.args[0], b.args[0]))
+        if isinstance(a, Transpose) and a.args[0] is b and self.has(b, "orthogonal"):
+            return self.identity(self.shape(b)[1])
+        if isinstance(b, Transpose) and b.args[0] is a and self.has(a, "orthogonal") and self.shape(a)[0] == self.shape(a)[1]:
+            return self.identity(self.shape(a)[0])
+        if isinstance(a, KroneckerProduct) and isinstance(b, KroneckerProduct) and len(a.args) == len(b.args) == 2:
+            if all(self.shape(x)[1] == self.shape(y)[0] for x, y in zip(a.args, b.args, strict=True)):
+                return self.kron(self.mul(a.args[0], b.args[0]), self.mul(a.args[1], b.args[1]))
+        if isinstance(a, MatrixFunction) and op_name(a) == "commutation":
+            if isinstance(b, MatrixFunction) and op_name(b) == "commutation":
+                if a.operands == b.operands[::-1]:
+                    return self.identity(self.shape(b)[1])
+            if isinstance(b, MatrixFunction) and op_name(b) == "vec":
+                return self.vec(self.transpose(b.operands[0]))
+        if isinstance(a, KroneckerProduct) and isinstance(b, MatrixFunction) and op_name(b) == "vec":
+            x = b.operands[0]
+            left, right = a.args
+            if self.shape(right)[1] == self.shape(x)[0] and self.shape(left)[1] == self.shape(x)[1]:
+                return self.vec(self.mul(right, x, self.transpose(left)))
+        if isinstance(a, MatrixFunction) and isinstance(b, MatrixFunction) and op_name(a) == op_name(b) == "blocks":
+            return self._join_blocks(a, b)
+        return None
+
+    def _join_blocks(self, a: MatrixFunction, b: MatrixFunction) -> Any | None:
+        """Product of two block matrices whose inner partitions agree."""
+        (r, k), (k2, c) = (int(x) for x in a.operands[:2]), (int(x) for x in b.operands[:2])
+        left, right = a.operands[2:], b.operands[2:]
+        if k != k2 or any(self.shape(left[i])[1] != self.shape(right[i * c])[0] for i in range(k)):
+            return None
+        cells = [self.add(*(self.mul(left[i * k + j], right[j * c + l]) for j in range(k))) for i in range(r) for l in range(c)]
+        return cells[0] if len(cells) == 1 else self.blocks(r, c, cells)
+
+    def _cut_inverse(self, stack: list[Any]) -> list[Any] | None:
+        """Cancel P P⁻¹ and P⁻¹ P where P is a product standing in the chain as its factors."""
+        last = stack[-1]
+        if isinstance(last, Inverse) and isinstance(last.args[0], MatMul):
+            inside = list(last.args[0].args)
+            if len(stack) > len(inside) and stack[-1 - len(inside):-1] == inside:
+                return stack[:-1 - len(inside)]
+        for i in range(len(stack) - 2, -1, -1):
+            f = stack[i]
+            if isinstance(f, Inverse) and isinstance(f.args[0], MatMul) and stack[i + 1:] == list(f.args[0].args):
+                return stack[:i]
+        return None
+
+    def _diagonals(self, chain: list[Any]) -> list[Any]:
+        """diag(a) v = a ⊙ v wherever the factors beside it collapse to a vector."""
+        for i, f in enumerate(chain):
+            if not isinstance(f, DiagMatrix):
+                continue
+            for j in range(i + 1, len(chain)):
+                if self.shape(chain[j])[1] == 1:
+                    v = self.hadamard(f.args[0], self.mul(*chain[i + 1:j + 1]))
+                    return self._diagonals([*chain[:i], v, *chain[j + 1:]])
+            for j in range(i - 1, -1, -1):
+                if self.shape(chain[j])[0] == 1:
+                    v = self.hadamard(f.args[0], self.transpose(self.mul(*chain[j:i])))
+                    return self._diagonals([*chain[:j], self.transpose(v), *chain[i + 1:]])
+        return chain
+
+    # ------------------------------------------------------------------ numbers from products
+
+    def _number(self, chain: list[Any]) -> Any:
+        """The number of a chain whose product is 1×1."""
+        chain = self._diagonals(chain)
+        if len(chain) == 1:
+            return chain[0] if not is_array(chain[0]) else self._trace_node(tuple(chain))
+        if any(not is_array(f) or isinstance(f, MatMul) and f not in self.opaque for f in chain):
+            return self.mul(*chain)
+        if isinstance(chain[0], OneMatrix) and isinstance(chain[-1], HadamardPower) and chain[-1].args[1] == 2 and len(chain) == 2:
+            return Pow(self.norm(chain[-1].args[0]), 2)
+        if (len(chain) == 3 and isinstance(chain[0], OneMatrix) and isinstance(chain[2], OneMatrix)
+                and isinstance(chain[1], HadamardPower) and chain[1].args[1] == 2):
+            return Pow(self.norm(chain[1].args[0]), 2)
+        norm = self._square(chain)
+        if norm is not None:
+            return norm
+        back = [self.transpose(f) for f in reversed(chain)]
+        if any(isinstance(f, MatMul) for f in back):
+            return self._trace_node(tuple(chain))
+        return self._trace_node(min((tuple(chain), tuple(back)), key=self._rank))
+
+    def _rank(self, chain: tuple[Any, ...]) -> Any:
+        return sum(isinstance(f, Transpose) for f in chain), [self.order(f) for f in chain]
+
+    def _square(self, chain: list[Any]) -> Any | None:
+        """Y' Y is ‖Y‖²."""
+        half, odd = divmod(len(chain), 2)
+        if odd or any(self.transpose(chain[half - 1 - i]) is not chain[half + i] for i in range(half)):
+            return None
+        return Pow(self.norm(self.mul(*chain[half:])), 2)
+
+    def _trace_node(self, chain: tuple[Any, ...]) -> Any:
+        inner = chain[0] if len(chain) == 1 else self._product(chain)
+        return self.make(Trace, (inner,), None)
+
+    def trace(self, x: Any) -> Any:
+        """tr(x), one node for all rotations and the transpose of a product."""
+        if not is_array(x):
+            return x
+        c, x = self.split(x)
+        if isinstance(x, ZeroMatrix):
+            return S.Zero
+        if isinstance(x, Identity):
+            return Mul(c, self.shape(x)[0])
+        if isinstance(x, OneMatrix):
+            return Mul(c, self.shape(x)[0])
+        if isinstance(x, DiagMatrix):
+            v = x.args[0]
+            return Mul(c, self.total(v))
+        if isinstance(x, MatMul) and x not in self.opaque:
+            chain = list(x.args)
+            for i, f in enumerate(chain):
+                if self.shape(f)[0] == 1:
+                    return Mul(c, self.mul(*chain[i:], *chain[:i]))
+            for i, f in enumerate(chain):
+                if self.shape(f)[1] == 1:
+                    return Mul(c, self.mul(*chain[i + 1:], *chain[:i + 1]))
+            if len(chain) > 1:
+                joined = self._join(chain[-1], chain[0])
+                if joined is not None:
+                    return Mul(c, self.trace(self.mul(joined, *chain[1:-1])))
+            if len(chain) <= FLAT:
+                if len(chain) % 2 == 0:
+                    for i in range(len(chain)):
+                        norm = self._square(chain[i:] + chain[:i])
+                        if norm is not None:
+                            return Mul(c, norm)
+                back = [self.transpose(f) for f in reversed(chain)]
+                options = [tuple(chain[i:] + chain[:i]) for i in range(len(chain))]
+                if not any(isinstance(f, MatMul) for f in back):
+                    options += [tuple(back[i:] + back[:i]) for i in range(len(back))]
+                best = min(options, key=self._rank)
+                return Mul(c, self._trace_node(best))
+            return Mul(c, self._trace_node(tuple(chain)))
+        if isinstance(x, KroneckerProduct):
+            if all(self.shape(a)[0] == self.shape(a)[1] for a in x.args):
+                return Mul(c, *(self.trace(a) for a in x.args))
+        flipped = self.transpose(x)
+        if flipped is not x and self._rank((flipped,)) < self._rank((x,)):
+            x = flipped
+        return Mul(c, self.make(Trace, (x,), None))
+
+    def inner(self, a: Any, b: Any) -> Any:
+        """⟨A, B⟩ = tr(A' B)."""
+        if not is_array(a) and not is_array(b):
+            return Mul(a, b)
+        if not is_array(a):
+            return Mul(a, self.total(b))
+        if not is_array(b):
+            return Mul(b, self.total(a))
+        return self.trace(self.mul(self.transpose(a), b))
+
+    def total(self, x: Any, axis: int | None = None) -> Any:
+        """sum(X), sum(X, 0) = 1'X, sum(X, 1) = X 1."""
+        if not is_array(x):
+            return x
+        m, n = self.shape(x)
+        left = self.ones(ONE, m) if axis in (None, 0) else ONE
+        right = self.ones(n, ONE) if axis in (None, 1) else ONE
+        return self.mul(left, x, right)
+
+    def mean(self, x: Any, axis: int | None = None) -> Any:
+        m, n = self.shape(x)
+        count = Mul(m, n) if axis is None else (m, n)[axis]
+        return self.scale(Pow(count, -1), self.total(x, axis))
+
+    # ------------------------------------------------------------------ transpose, inverse, power
+
+    def transpose(self, x: Any) -> Any:
+        """X', moved onto atoms; the same object for a symmetric X."""
+        if not is_array(x):
+            return x
+        got = self._transposed.get(x)
+        if got is None:
+            got = self._transpose(x)
+            self._transposed[x] = got
+            if not isinstance(got, MatMul):
+                self._transposed.setdefault(got, x)
+        return got
+
+    def _transpose(self, x: Any) -> Any:
+        rows, cols = self.shape(x)
+        match x:
+            case Transpose():
+                return x.args[0]
+            case MatrixSymbol():
+                if self.has(x, *SYMMETRIC):
+                    return x
+                if self.has(x, "skew"):
+                    return self.scale(MINUS, x)
+            case _ if x in self.opaque:
+                pass
+            case MatMul():
+                return self.mul(*(self.transpose(f) for f in reversed(x.args)))
+            case MatAdd():
+                if self.depth_ok(x):
+                    return self.add(*(self.transpose(t) for t in x.args))
+            case Identity() | DiagMatrix():
+                return x
+            case ZeroMatrix():
+                return self.zeros(cols, rows)
+            case OneMatrix():
+                return self.ones(cols, rows)
+            case Inverse():
+                return self.inverse(self.transpose(x.args[0]))
+            case MatPow():
+                return self.power(self.transpose(x.args[0]), x.args[1])
+            case KroneckerProduct():
+                return self.kron(*(self.transpose(a) for a in x.args))
+            case HadamardProduct() | HadamardPower():
+                if cols != 1:
+                    inside = [self.transpose(a) for a in x.args]
+                    if all(a is b for a, b in zip(inside, x.args, strict=True)):
+                        return x
+                    if all(isinstance(a, Transpose) or a is b for a, b in zip(x.args, inside, strict=True)):
+                        return self.hadamard(*inside) if isinstance(x, HadamardProduct) else self.hpower(*inside)
+            case MatrixSum():
+                return self.sum_over(*x.args[:3], self.transpose(x.args[3]))
+            case MatrixFunction():
+                op, args = op_name(x), x.operands
+                if op in COMMUTE_T:
+                    return self.function(op, *(self.transpose(a) for a in args))
+                if op == "commutation":
+                    return self.commutation(args[1], args[0])
+                if op == "blocks":
+                    r, c = int(args[0]), int(args[1])
+                    cells = args[2:]
+                    return self.blocks(c, r, [self.transpose(cells[i * c + j]) for j in range(c) for i in range(r)])
+                if TABLE[op].entrywise and cols != 1 if op in TABLE else False:
+                    inside_ = self.transpose(args[0])
+                    if inside_ is args[0]:
+                        return x
+                    if isinstance(args[0], Transpose):
+                        return self.apply(op, inside_)
+        return self.make(Transpose, (x,), (cols, rows))
+
+    def depth_ok(self, x: Any) -> bool:
+        """Whether recursion into x is harmless (named intermediates stop it)."""
+        return True
+
+    def inverse(self, x: Any) -> Any:
+        """X⁻¹; of a product of square factors, the product of the inverses."""
+        if not is_array(x):
+            return Pow(x, -1)
+        got = self._inverted.get(x)
+        if got is None:
+            got = self._inverted[x] = self._inverse(x)
+        return got
+
+    def _inverse(self, x: Any) -> Any:
+        shape = self.shape(x)
+        match x:
+            case Identity():
+                return x
+            case Inverse():
+                return x.args[0]
+            case MatPow():
+                return self.power(x.args[0], -x.args[1])
+            case DiagMatrix():
+                return self.diag(self.hpower(x.args[0], MINUS))
+            case MatrixSymbol() if self.has(x, "orthogonal"):
+                return self.transpose(x)
+            case Transpose() if self.has(x.args[0], "orthogonal") and shape[0] == shape[1]:
+                return x.args[0]
+            case KroneckerProduct() if all(self.shape(a)[0] == self.shape(a)[1] for a in x.args):
+                return self.kron(*(self.inverse(a) for a in x.args))
+            case MatMul():
+                c, rest = self.split(x)
+                if c != 1:
+                    return self.scale(Pow(c, -1), self.inverse(rest))
+                if x not in self.opaque and all(self.shape(f)[0] == self.shape(f)[1] for f in x.args):
+                    return self.mul(*(self.inverse(f) for f in reversed(x.args)))
+            case MatrixFunction():
+                if op_name(x) == "expm":
+                    return self.function("expm", self.scale(MINUS, x.operands[0]))
+                if op_name(x) == "commutation":
+                    return self.transpose(x)
+        return self.make(Inverse, (x, MINUS), shape)
+
+    def power(self, x: Any, k: Any) -> Any:
+        """X^k of a square matrix or a number."""
+        if not is_array(x):
+            return Pow(x, k)
+        if k == 0:
+            return self.identity(self.shape(x)[0])
+        if k == 1:
+            return x
+        if k == -1:
+            return self.inverse(x)
+        if k == HALF:
+            return self.function("sqrtm", x)
+        c, rest = self.split(x)
+        if c != 1 and k.is_Integer:
+            return self.scale(Pow(c, k), self.power(rest, k))
+        base, j = self.base(x)
+        if j != 1:
+            return self.power(base, j * k)
+        if isinstance(x, DiagMatrix):
+            return self.diag(self.hpower(x.args[0], k))
+        if isinstance(x, Identity):
+            return x
+        return self.make(MatPow, (x, k), self.shape(x))
+
+    # ------------------------------------------------------------------ entrywise
+
+    def form(self, x: Any) -> Any:
+        """The generic entry of an array as a scalar expression over `Entry` letters."""
+        if not is_array(x):
+            return x
+        got = self._form.get(x)
+        if got is None:
+            got = self._form[x] = self._make_form(x)
+        return got
+
+    def _make_form(self, x: Any) -> Any:
+        match x:
+            case _ if x in self.opaque:
+                pass
+            case OneMatrix():
+                return ONE
+            case ZeroMatrix():
+                return S.Zero
+            case HadamardProduct():
+                return Mul(*(self.form(a) for a in x.args))
+            case HadamardPower():
+                return Pow(self.form(x.args[0]), self.form(x.args[1]))
+            case MatAdd():
+                return Add(*(self.form(a) for a in x.args))
+            case MatMul() if not is_array(x.args[0]):
+                return Mul(x.args[0], self.form(self.split(x)[1]))
+            case MatrixFunction() if TABLE[op_name(x)].entrywise if op_name(x) in TABLE else False:
+                return self.scalar(op_name(x), self.form(x.operands[0]))
+        return Entry(x)
+
+    def scalar(self, name: str, s: Any) -> Any:
+        """f(s) of a number."""
+        if name == "abs":
+            if s.is_nonnegative:
+                return s
+            c, rest = s.as_coeff_Mul()
+            return Mul(abs(c), sp.Abs(rest, evaluate=False)) if rest != 1 else abs(c)
+        f = SCALAR.get(name)
+        return f(s) if f is not None else self.make(ScalarFunction, (sp.core.symbol.Str(name), s), None)
+
+    def back(self, e: Any, shape: Shape) -> Any:
+        """The array whose generic entry is e: the inverse of `form`."""
+        memo: dict[Any, tuple[Any, bool]] = {}
+
+        def walk(e: Any) -> tuple[Any, bool]:
+            """(array or number, whether it is a number)"""
+            got = memo.get(e)
+            if got is None:
+                got = memo[e] = visit(e)
+            return got
+
+        def visit(e: Any) -> tuple[Any, bool]:
+            if isinstance(e, Entry):
+                return e.args[0], False
+            if not e.args or isinstance(e, Trace | Determinant):
+                return e, True
+            if isinstance(e, ScalarFunction):
+                if op_name(e) in TABLE and TABLE[op_name(e)].entrywise:
+                    inner, number = walk(e.operands[0])
+                    return (e, True) if number else (self.array_function(op_name(e), inner), False)
+                return e, True
+            parts = [walk(a) for a in e.args] if not isinstance(e, SumOver) else []
+            if all(number for _, number in parts):
+                return e, True
+            if isinstance(e, Add):
+                total = sorted((p for p in parts if not p[1]), key=lambda p: self.order(self.split(p[0])[1]))
+                return self.add(*(p for p, _ in total), *(p for p, number in parts if number)), False
+            if isinstance(e, Mul):
+                c = Mul(*(p for p, number in parts if number))
+                arrays = [p for p, number in parts if not number]
+                numbers, rest = [c], []
+                for a in arrays:
+                    d, a = self.split(a)
+                    numbers.append(d)
+                    rest.extend(a.args if isinstance(a, HadamardProduct) else (a,))
+                return self.scale(Mul(*numbers), self._hadamard_node(rest)), False
+            if isinstance(e, Pow) or isinstance(e, sp.exp) and len(parts) == 2:
+                (b, b_number), (k, _) = parts
+                if b_number:
+                    b = self.scale(b, self.ones(*shape))
+                if k == HALF:
+                    return self.array_function("sqrt", b), False
+                if k == -HALF:
+                    return self.make(HadamardPower, (self.array_function("sqrt", b), MINUS), shape), False
+                return self.make(HadamardPower, (b, k), shape), False
+            name = SCALAR_NAME.get(type(e))
+            if name is None:
+                raise TypeError(f"no array form of {type(e).__name__}")
+            return self.array_function(name, parts[0][0]), False
+
+        result, number = walk(e)
+        return self.spread(result, shape) if number else result
+
+    def array_function(self, name: str, x: Any) -> Any:
+        return self.make(MatrixFunction, (sp.core.symbol.Str(name), x, *self.shape(x)), self.shape(x))
+
+    def _hadamard_node(self, factors: list[Any]) -> Any:
+        if len(factors) == 1:
+            return factors[0]
+        factors = sorted(factors, key=lambda f: (isinstance(f, HadamardPower) and f.args[1] == -1, self.order(f)))
+        return self.make(HadamardProduct, tuple(factors), self.shape(factors[0]), frozenset(factors))
+
+    def hadamard(self, *xs: Any) -> Any:
+        """A ⊙ B ⊙ …; a number scales."""
+        arrays = [x for x in xs if is_array(x)]
+        if not arrays:
+            return Mul(*xs)
+        if len(arrays) == 1:
+            return self.mul(*xs)
+        shape = self.shape(arrays[0])
+        ids = [x for x in arrays if isinstance(x, Identity)]
+        if ids:
+            rest = [x for x in arrays if not isinstance(x, Identity)]
+            if not rest:
+                return self.scale(Mul(*(x for x in xs if not is_array(x))), ids[0])
+            if any(isinstance(x, DiagMatrix) for x in rest):
+                return self.hadamard(*(x for x in xs if not isinstance(x, Identity)))
+        return self.back(Mul(*(self.form(x) for x in xs)), shape)
+
+    def quotient(self, a: Any, b: Any) -> Any:
+        """A ⊘ B."""
+        return self.hadamard(a, self.hpower(b, MINUS))
+
+    def hpower(self, a: Any, k: Any) -> Any:
+        """A .^ k."""
+        if not is_array(a) and not is_array(k):
+            return Pow(a, k)
+        shape = self.shape(a) if is_array(a) else self.shape(k)
+        if k == 0:
+            return self.ones(*shape)
+        return self.back(Pow(self.form(a), self.form(k)), shape)
+
+    def apply(self, name: str, x: Any) -> Any:
+        """f.(X), entry by entry."""
+        if not is_array(x):
+            return self.scalar(name, x)
+        return self.back(self.scalar(name, self.form(x)), self.shape(x))
+
+    # ------------------------------------------------------------------ the other operations
+
+    def diag(self, x: Any) -> Any:
+        """diag(v) of a vector, diag(A) of a square matrix."""
+        if not is_array(x):
+            return x
+        m, n = self.shape(x)
+        if m != 1 and n != 1:
+            return self.diagonal(x)
+        if n != 1:
+            x, m = self.transpose(x), n
+        c, x = self.split(x)
+        if isinstance(x, OneMatrix):
+            return self.scale(c, self.identity(m))
+        if isinstance(x, DiagonalOf) and isinstance(x.args[0], DiagMatrix):
+            return self.scale(c, x.args[0])
+        return self.scale(c, self.make(DiagMatrix, (x,), (m, m)))
+
+    def diagonal(self, x: Any) -> Any:
+        c, x = self.split(x)
+        n = self.shape(x)[0]
+        match x:
+            case Identity() | OneMatrix():
+                return self.scale(c, self.ones(n))
+            case ZeroMatrix():
+                return self.zeros(n)
+            case DiagMatrix():
+                return self.scale(c, x.args[0])
+            case Transpose():
+                x = x.args[0]
+            case MatMul() if len(x.args) >= 2:
+                for i in range(len(x.args) - 1):
+                    if self.shape(x.args[i])[1] == 1:
+                        u, v = self.mul(*x.args[:i + 1]), self.transpose(self.mul(*x.args[i + 1:]))
+                        return self.scale(c, self.hadamard(u, v))
+                if isinstance(x.args[0], DiagMatrix):
+                    return self.scale(c, self.hadamard(x.args[0].args[0], self.diagonal(self.mul(*x.args[1:]))))
+                if isinstance(x.args[-1], DiagMatrix):
+                    return self.scale(c, self.hadamard(x.args[-1].args[0], self.diagonal(self.mul(*x.args[:-1]))))
+            case HadamardProduct() if any(isinstance(a, Identity) for a in x.args):
+                return self.scale(c, self.diagonal(self.hadamard(*(a for a in x.args if not isinstance(a, Identity)))))
+        return self.scale(c, self.make(DiagonalOf, (x,), (n, ONE)))
+
+    def kron(self, *xs: Any) -> Any:
+        """A ⊗ B."""
+        if len(xs) > 2:
+            return self.kron(xs[0], self.kron(*xs[1:]))
+        a, b = xs
+        if not is_array(a) or not is_array(b):
+            return self.mul(a, b)
+        (c, a), (d, b) = self.split(a), self.split(b)
+        (m, n), (p, q) = self.shape(a), self.shape(b)
+        shape = (Mul(m, p), Mul(n, q))
+        number = Mul(c, d)
+        if isinstance(a, ZeroMatrix) or isinstance(b, ZeroMatrix):
+            return self.zeros(*shape)
+        if isinstance(a, Identity) and isinstance(b, Identity):
+            return self.scale(number, self.identity(shape[0]))
+        if isinstance(a, OneMatrix) and isinstance(b, OneMatrix):
+            return self.scale(number, self.ones(*shape))
+        if m == 1 and q == 1:
+            return self.mul(number, b, a)
+        if n == 1 and p == 1:
+            return self.mul(number, a, b)
+        return self.scale(number, self.make(KroneckerProduct, (a, b), shape))
+
+    def khatrirao(self, a: Any, b: Any) -> Any:
+        m, p = self.shape(a)[0], self.shape(b)[0]
+        if isinstance(a, Identity) and isinstance(b, Identity):
+            return self.function("khatrirao", a, b)
+        return self.hadamard(self.kron(a, self.ones(p)), self.kron(self.ones(m), b))
+
+    def vec(self, x: Any) -> Any:
+        """The columns of x on top of each other."""
+        if not is_array(x):
+            return x
+        c, x = self.split(x)
+        m, n = self.shape(x)
+        if n == 1:
+            return self.scale(c, x)
+        if m == 1:
+            return self.scale(c, self.transpose(x))
+        if isinstance(x, OneMatrix):
+            return self.scale(c, self.ones(Mul(m, n)))
+        if isinstance(x, ZeroMatrix):
+            return self.zeros(Mul(m, n))
+        if isinstance(x, MatrixFunction) and op_name(x) == "unvec":
+            return self.scale(c, x.operands[0])
+        return self.scale(c, self.function("vec", x))
+
+    def unvec(self, x: Any, m: Any, n: Any) -> Any:
+        """The m×n matrix whose vec is x."""
+        if n == 1:
+            return x
+        if m == 1:
+            return self.transpose(x)
+        c, x = self.split(x)
+        if isinstance(x, MatrixFunction) and op_name(x) == "vec" and self.shape(x.operands[0]) == (m, n):
+            return self.scale(c, x.operands[0])
+        if isinstance(x, OneMatrix):
+            return self.scale(c, self.ones(m, n))
+        return self.scale(c, self.make(MatrixFunction, (sp.core.symbol.Str("unvec"), x, m, n, m, n), (m, n)))
+
+    def blocks(self, rows: int, cols: int, cells: Iterable[Any]) -> Any:
+        """[A, B; C, D] with its entries row by row."""
+        cells = tuple(cells)
+        m = Add(*(self.shape(cells[i * cols])[0] for i in range(rows)))
+        n = Add(*(self.shape(cells[j])[1] for j in range(cols)))
+        if all(isinstance(x, ZeroMatrix) or x == 0 for x in cells):
+            return self.zeros(m, n)
+        return self.make(MatrixFunction, (sp.core.symbol.Str("blocks"), Integer(rows), Integer(cols), *cells, m, n), (m, n))
+
+    def commutation(self, m: Any, n: Any) -> Any:
+        if m == 1 or n == 1:
+            return self.identity(Mul(m, n))
+        size = Mul(m, n)
+        return self.make(MatrixFunction, (sp.core.symbol.Str("commutation"), m, n, size, size), (size, size))
+
+    def det(self, x: Any) -> Any:
+        if not is_array(x):
+            return x
+        match x:
+            case Identity():
+                return ONE
+            case Inverse():
+                return Pow(self.det(x.args[0]), -1)
+            case MatPow():
+                return Pow(self.det(x.args[0]), x.args[1])
+            case Transpose():
+                return self.det(x.args[0])
+        flipped = self.transpose(x)
+        if flipped is not x and self._rank((flipped,)) < self._rank((x,)):
+            x = flipped
+        return self.make(Determinant, (x,), None)
+
+    def logdet(self, x: Any) -> Any:
+        if not is_array(x):
+            return sp.log(x)
+        match x:
+            case Identity():
+                return S.Zero
+            case Inverse():
+                return -self.logdet(x.args[0])
+            case MatPow() if x.args[1].is_Integer and x.args[1] % 2:
+                return x.args[1] * self.logdet(x.args[0])
+            case Transpose():
+                return self.logdet(x.args[0])
+        return self.number("logdet", x)
+
+    def norm(self, x: Any) -> Any:
+        """‖x‖, Frobenius of a matrix, 2-norm of a vector."""
+        if not is_array(x):
+            return self.scalar("abs", x)
+        c, x = self.split(x)
+        rational, symbolic = c.as_coeff_Mul()
+        if symbolic != 1:
+            x = self.scale(symbolic, x)
+        if isinstance(x, ZeroMatrix):
+            return S.Zero
+        if isinstance(x, OneMatrix):
+            return abs(rational) * sp.sqrt(Mul(*self.shape(x)))
+        if isinstance(x, Identity):
+            return abs(rational) * sp.sqrt(self.shape(x)[0])
+        flipped = self.transpose(x)
+        a, flipped = self.split(flipped)
+        if a == c and flipped is not x and self._rank((flipped,)) < self._rank((x,)) or isinstance(x, Transpose):
+            x = flipped
+        return Mul(abs(rational), self.number("norm", x))
+
+    def number(self, op: str, *args: Any) -> Any:
+        """op(args) as a number."""
+        return self.make(ScalarFunction, (sp.core.symbol.Str(op), *args), None)
+
+    def fresh_index(self) -> Symbol:
+        """A summation index that no other rule instance uses."""
+        self._indices += 1
+        letters = "ijklrst"
+        name = letters[self._indices - 1] if self._indices <= len(letters) else f"i_{self._indices}"
+        return Symbol(name, integer=True, nonnegative=True)
+
+    def sum_over(self, i: Any, low: Any, high: Any, body: Any) -> Any:
+        """Σ_{i=low}^{high} body; what does not depend on i comes out, a few terms are written out."""
+        if i not in body.free_symbols:
+            return self.scale(high - low + 1, body)
+        count = high - low
+        if count.is_Integer and count < UNROLL:
+            from matcalc.terms.view import translate
+
+            zero = self.zeros(*self.shape(body))
+            return self.add(zero, *(translate(self, self, body, {i: low + k}) for k in range(int(count) + 1)))
+        if is_array(body):
+            return self.make(MatrixSum, (i, low, high, body), self.shape(body))
+        return self.make(SumOver, (i, low, high, body), None)
+
+    def softmax(self, x: Any, axis: int | None = None) -> Any:
+        if axis is None:
+            axis = 1 if self.shape(x)[0] == 1 and self.shape(x)[1] != 1 else 0
+        return self.make(MatrixFunction, (sp.core.symbol.Str("softmax"), x, Integer(axis), *self.shape(x)), self.shape(x))
+
+    def function(self, op: str, *args: Any, value: Any = None) -> Any:
+        """Any operation of the table on built arguments."""
+        row = TABLE[op]
+        if row.entrywise:
+            return self.apply(op, args[0])
+        shape = self.signature_shape(op, args)
+        if op in ("dexpm", "dlogm", "dsqrtm", "blockinner", "blocksum", "lower", "upper", "lowerhalf", "im2col", "col2im"):
+            return self._linear_function(op, args, shape)
+        if shape == (1, 1):
+            return self.number(op, *args)
+        if op == "expm" and isinstance(args[0], ZeroMatrix):
+            return self.identity(shape[0])
+        if op in ("logm", "sqrtm", "expm", "pinv", "adj") and args and isinstance(args[0], Identity) and op in ("sqrtm", "pinv", "adj"):
+            return args[0]
+        if op == "pinv":
+            if isinstance(args[0], MatrixFunction) and op_name(args[0]) == "pinv":
+                return args[0].operands[0]
+            c, rest = self.split(args[0])
+            if c != 1:
+                return self.scale(Pow(c, -1), self.function("pinv", rest))
+            if isinstance(rest, Inverse):
+                return rest.args[0]
+        return self.make(MatrixFunction, (sp.core.symbol.Str(op), *args, *shape), shape)
+
+    def _linear_function(self, op: str, args: tuple[Any, ...], shape: Shape) -> Any:
+        """Operations linear in one array: numbers come out, zero stays zero."""
+        slot = 1 if op in ("dexpm", "dlogm", "dsqrtm") else 0
+        c, rest = self.split(args[slot]) if is_array(args[slot]) else (ONE, args[slot])
+        if isinstance(rest, ZeroMatrix):
+            return self.zeros(*shape)
+        if isinstance(rest, Identity) and op in ("dexpm", "dlogm", "dsqrtm"):
+            x = args[0]
+            closed = {"dexpm": lambda: self.function("expm", x), "dlogm": lambda: self.inverse(x),
+                      "dsqrtm": lambda: self.scale(HALF, self.inverse(self.function("sqrtm", x)))}[op]()
+            return self.scale(c, closed)
+        if isinstance(rest, Identity) and op in ("lower", "upper"):
+            return self.scale(c, rest)
+        args = (*args[:slot], rest, *args[slot + 1:])
+        if shape == (1, 1):
+            return self.scale(c, self.number(op, *args))
+        return self.scale(c, self.make(MatrixFunction, (sp.core.symbol.Str(op), *args, *shape), shape))
+
+    def signature_shape(self, op: str, args: tuple[Any, ...]) -> Shape:
+        """The shape of op(args) by the signature of its row."""
+        for alternative in TABLE[op].signature.split("|"):
+            left, right = alternative.split("->")
+            wanted = [w.split() for w in left.split(",") if w.strip()]
+            wanted = [w for w in wanted if len(w) == 2]
+            arrays = [self.shape(a) for a in args]
+            if len(wanted) > len(arrays):
+                continue
+            sizes: dict[str, Any] = {"1": ONE}
+            for plain in (True, False):
+                for want, have in zip(wanted, arrays, strict=False):
+                    for letter, size in zip(want, have, strict=True):
+                        if "*" not in letter:
+                            sizes.setdefault(letter, size)
+                        elif not plain:
+                            known, free = letter.split("*")[::-1]
+                            if known in sizes and free not in sizes:
+                                sizes[free] = sp.cancel(size / sizes[known])
+            names = right.split()
+            try:
+                return (self._size(names[0], sizes), self._size(names[1], sizes))
+            except KeyError:
+                continue
+        raise TypeError(f"no signature of {op} fits")
+
+    def _size(self, text: str, sizes: dict[str, Any]) -> Any:
+        if text == "n*(n+1)/2":
+            return sizes["n"] * (sizes["n"] + 1) / 2
+        return Mul(*(sizes[t] for t in text.split("*")))

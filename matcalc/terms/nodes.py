@@ -1,0 +1,90 @@
+"""The nodes that sympy lacks: two small classes for every operation of the table that has no sympy class.
+
+sympy's own classes are used wherever they exist (MatrixSymbol, MatAdd, MatMul, Transpose, Inverse, MatPow,
+HadamardProduct, HadamardPower, KroneckerProduct, Trace, Determinant, Identity, ZeroMatrix, OneMatrix, DiagMatrix,
+DiagonalOf, exp, log, …).  The rest are `MatrixFunction(Str(op), *args)` and `ScalarFunction(Str(op), *args)`.
+Nodes are only built in `matcalc.terms.build`.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+from sympy import Basic, Expr
+from sympy.core.symbol import Str
+from sympy.matrices.expressions.matexpr import MatrixExpr
+
+from matcalc.terms.operations import TABLE
+
+
+def op_name(node: Basic) -> str:
+    """The operation of a MatrixFunction or ScalarFunction."""
+    return str(node.args[0].name)  # type: ignore[attr-defined]
+
+
+class MatrixFunction(MatrixExpr):
+    """op(args…) with an array value; args[0] is Str(op), the last two args are the rows and columns."""
+
+    def __new__(cls, op: str, args: tuple[Basic, ...], rows: Expr, cols: Expr) -> MatrixFunction:
+        return Basic.__new__(cls, Str(op), *args, rows, cols)
+
+    @property
+    def shape(self) -> tuple[Any, Any]:
+        return self.args[-2], self.args[-1]
+
+    @property
+    def operands(self) -> tuple[Basic, ...]:
+        return self.args[1:-2]
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"{op_name(self)}({', '.join(map(printer._print, self.operands))})"
+
+    def _eval_derivative(self, _: Any) -> Any:
+        raise NotImplementedError("sympy can't differentiate matrix functions; use matcalc.derive")
+
+
+class ScalarFunction(Expr):
+    """op(args…) with a number as its value; args[0] is Str(op)."""
+
+    is_commutative = True
+    is_real = True
+
+    def __new__(cls, op: str, *args: Basic) -> ScalarFunction:
+        return Basic.__new__(cls, Str(op), *args)
+
+    @property
+    def operands(self) -> tuple[Basic, ...]:
+        return self.args[1:]
+
+    def _eval_is_nonnegative(self) -> bool | None:
+        return True if TABLE[op_name(self)].nonnegative else None
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"{op_name(self)}({', '.join(map(printer._print, self.operands))})"
+
+    def _eval_derivative(self, _: Any) -> Any:
+        raise NotImplementedError("sympy can't differentiate matrix functions; use matcalc.derive")
+
+
+class Entry(Expr):
+    """The generic entry of an array: the letter by which entrywise expressions become scalar ones."""
+
+    is_commutative = True
+    is_real = True
+
+    def __new__(cls, array: Basic) -> Entry:
+        return Basic.__new__(cls, array)
+
+
+class SumOver(Expr):
+    """Σ_{i=lower}^{upper} body, a number; args (i, lower, upper, body)."""
+
+    is_commutative = True
+    is_real = True
+
+
+class MatrixSum(MatrixExpr):
+    """Σ_{i=lower}^{upper} body, an array; args (i, lower, upper, body)."""
+
+    @property
+    def shape(self) -> tuple[Any, Any]:
+        return self.args[3].shape  # type: ignore[attr-defined,no-any-return]
