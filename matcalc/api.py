@@ -294,7 +294,8 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
     free = dict(full)
     if name in free:
         free[name] = free[name] - STRUCTURAL
-    terms = Terms(free)
+    larger = orders(typed)
+    terms = Terms(free, larger)
     f = build(terms, typed)
     x = terms.symbol(name, *question.shape_of(name))
     engine = Engine.of(terms, book)
@@ -306,7 +307,7 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
     raw = engine.derivative(f, x, kind)
     store = terms
     if free != full:
-        store = Terms(full)
+        store = Terms(full, larger)
         raw = translate(store, terms, raw)
     structure = None
     words = full.get(name, frozenset()) & STRUCTURAL
@@ -317,12 +318,25 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
         notes.append(f"{name} was taken as {structure}: its entries move together")
     elif words:
         notes.append(f"{name} was taken as free: its entries move independently")
-    simplify = Simplifier(store, rewrites(store, book), assumption_rules(store, typed, build_all))
+    simplify = Simplifier(store, (*assumption_rules(store, typed, build_all), *rewrites(store, book, raw)))
     expr = simplify(raw, expand)
     if question.transposed and kind == "gradient":
         expr = store.transpose(expr)
     expr = present(store, expr)
     return Result(question, f, expr, kind, name, layout, tuple(notes), time.perf_counter() - start, store, engine, seed, structure)
+
+
+def orders(typed: Typed) -> set[tuple[Any, Any]]:
+    """The assumed pairs of sizes (a, b) with a > b."""
+    from matcalc.terms.build import Terms
+
+    found = set()
+    for a in typed.assumptions:
+        if a.kind == "order" and a.op in (">", "<", ">=", "<="):
+            store = Terms()
+            left, right = (build_all(store, typed, side)[side] for side in (a.left, a.right))
+            found.add((left, right) if a.op[0] == ">" else (right, left))
+    return found
 
 
 def shape_text(shape: tuple[Any, Any]) -> str:

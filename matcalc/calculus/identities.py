@@ -1,16 +1,338 @@
-"""Identities and assumptions as rewrites for the simplifier."""
+"""Identities and assumptions as rewrites for the simplifier.
+
+An identity of the rule book is built like any expression, with its letters as pattern variables, and matched against
+a node: sums, entrywise products and numbers in any order, a product as a run of neighbouring factors.  Only
+identities whose operations all occur in the term are looked at.
+"""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from matcalc.rulebook.load import RuleBook
-from matcalc.terms.build import Terms
+import sympy as sp
+from sympy import Mul, S
+
+from matcalc.calculus.linearize import binder
+from matcalc.errors import MatcalcError
+from matcalc.language.declare import Declaration, parse_shapes
+from matcalc.language.size import ONE as ONE_SIZE
+from matcalc.rulebook.load import Rule, RuleBook
+from matcalc.terms.build import Terms, is_array
+from matcalc.terms.nodes import MatrixFunction, ScalarFunction, op_name
+from matcalc.terms.operations import NAMES, TABLE
+from matcalc.terms.view import build_tree, size_symbol, view
+
+Binding = dict[Any, Any]
 
 
-def rewrites(terms: Terms, book: RuleBook) -> Sequence[Callable[[Terms, Any], Any | None]]:
-    return ()
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One identity made ready: its left side as a pattern, its right side as a template."""
+
+    rule: Rule
+    pattern: Any
+    variables: Mapping[Any, str]            # symbols of the pattern → name in the rule
+    sizes: frozenset[Any]
+    properties: Mapping[str, frozenset[str]]
 
 
-def assumption_rules(terms: Terms, typed: Any, build_all: Any) -> Sequence[tuple[tuple[Any, ...], Any]]:
-    return ()
+OPERATOR_OPS = (("^-1", "inv"), ("^-T", "inv"), (".*", "hadamard"), ("./", "hpower"), (".^", "hpower"), ("⊗", "kron"))
+
+
+@lru_cache(maxsize=1024)
+def operations_of(text: str) -> frozenset[str]:
+    """The named operations of an equation's left side."""
+    found = {NAMES[w] for w in re.findall(r"[A-Za-z]\w*(?=\()", text) if w in NAMES}
+    return frozenset(found | {op for mark, op in OPERATOR_OPS if mark in text}) - {"sum", "eye", "ones", "zeros", "d", "vec", "mean", "hadamard", "hpower"}
+
+
+def operations_in(terms: Terms, roots: Sequence[Any]) -> frozenset[str]:
+    from matcalc.language.syntax import postorder
+
+    return frozenset(view(terms, n)[0] for n in postorder(roots, lambda n: view(terms, n)[1]))
+
+
+# functions that are only named in an answer if the question names them
+RARE = frozenset({"silu", "gelu", "Phi"})
+
+
+@lru_cache(maxsize=1024)
+def compiled(rule: Rule) -> tuple[Identity, ...]:
+    """The identity as patterns; none if its left side is a normal form already.
+
+    An entrywise identity of arrays is one of numbers too.
+    """
+    try:
+        declared: dict[str, Declaration] = parse_shapes(rule.declarations)
+    except MatcalcError:
+        return ()
+    found = [_compile(rule, declared)]
+    named = {NAMES[w] for w in re.findall(r"[A-Za-z]\w*(?=\()", rule.text) if w in NAMES} - {"ones"}
+    if all(TABLE[op].entrywise for op in named) and len({d.shape for d in declared.values()}) == 1 and "'" not in rule.text:
+        found.append(_compile(rule, {n: Declaration(n, ONE_SIZE, ONE_SIZE, d.properties) for n, d in declared.items()}))
+    return tuple(identity for identity in found if identity is not None)
+
+
+def _compile(rule: Rule, declared: Mapping[str, Declaration]) -> Identity | None:
+    terms = Terms({n: d.properties for n, d in declared.items()})
+    names = {f"?{n}": n for n in declared}
+    bound = {n: terms.symbol(f"?{n}", d.rows.sympy(), d.cols.sympy()) for n, d in declared.items()}
+    terms.properties.update({f"?{n}": d.properties for n, d in declared.items()})
+    sizes = {s for d in declared.values() for side in d.shape for s in side.names}
+    leaf, size = binder(terms, bound, {}, {s: size_symbol(s) for s in sizes})
+    try:
+        left = build_tree(terms, rule.left, leaf, size)
+        right = build_tree(terms, rule.right, leaf, size)
+    except (MatcalcError, TypeError, AttributeError, ValueError):
+        return None
+    if left == right:
+        return None
+    return Identity(rule, left, {bound[n]: n for n in names.values()}, frozenset(size_symbol(s) for s in sizes),
+                    {n: d.properties for n, d in declared.items()})
+
+
+def applies(terms: Terms, identity: Identity, b: Binding) -> bool:
+    """Whether the order of sizes that an identity needs is known; an inverse on its left side implies it."""
+    if not identity.rule.conditions or "inv(" in identity.rule.sides[0]:
+        return True
+    for text in identity.rule.conditions:
+        found = re.fullmatch(r"\s*(\w+)\s*([<>])\s*(\w+)\s*", text)
+        if found is None:
+            return False
+        left, right = (b.get(size_symbol(found[i])) for i in (1, 3))
+        big, small = (left, right) if found[2] == ">" else (right, left)
+        if (big, small) not in terms.larger:
+            return False
+    return True
+
+
+def rewrites(terms: Terms, book: RuleBook, root: Any) -> Sequence[Callable[[Terms, Any], Any | None]]:
+    """The identities that can matter for a term, as one rewrite each."""
+    present = operations_in(terms, [root])
+    by_head: dict[Any, list[Identity]] = {}
+    for rule in book.identities:
+        if operations_of(rule.sides[0]) <= present and not operations_of(rule.sides[1]) & RARE - present:
+            for identity in compiled(rule):
+                by_head.setdefault(head(identity.pattern), []).append(identity)
+    if not by_head:
+        return ()
+
+    def rewrite(terms: Terms, x: Any) -> Any | None:
+        for part in (x, terms.split(x)[1]) if is_array(x) and isinstance(x, sp.MatMul) and not is_array(x.args[0]) else (x,):
+            for identity in by_head.get(head(part), ()):
+                for made in results(terms, identity, part):
+                    if part is not x:
+                        made = terms.scale(terms.split(x)[0], made)
+                    return made
+        return None
+
+    return (rewrite,)
+
+
+def commutative(x: Any) -> bool:
+    return isinstance(x, sp.Add | sp.Mul | sp.HadamardProduct) and not isinstance(x, sp.MatMul)     # sympy's MatMul is a Mul
+
+
+def head(x: Any) -> Any:
+    return (type(x), op_name(x)) if isinstance(x, MatrixFunction | ScalarFunction) else type(x)
+
+
+def results(terms: Terms, identity: Identity, x: Any) -> Iterator[Any]:
+    """Every way in which the identity rewrites the node (or a run of its factors, or some of its terms)."""
+    p = identity.pattern
+    if isinstance(p, sp.MatMul) and isinstance(x, sp.MatMul) and len(p.args) <= len(x.args):
+        c, pattern = (p.args[0], p.args[1:]) if not is_array(p.args[0]) else (S.One, p.args)
+        d, factors = (x.args[0], x.args[1:]) if not is_array(x.args[0]) else (S.One, x.args)
+        for i in range(len(factors) - len(pattern) + 1):
+            for b in match_all(terms, identity, pattern, factors[i:i + len(pattern)], {}):
+                for got, rest in subset(terms, identity, list(Mul.make_args(c)), list(Mul.make_args(d)), b) if c != 1 else ((b, [d]),):
+                    made = template(terms, identity, got)
+                    if made is not None:
+                        yield terms.mul(*rest, *factors[:i], made, *factors[i + len(pattern):])
+        return
+    if commutative(p) and type(x) is type(p) and len(p.args) < len(x.args):
+        for b, rest in subset(terms, identity, list(p.args), list(x.args), {}):
+            made = template(terms, identity, b)
+            if made is not None:
+                join = terms.add if isinstance(x, sp.MatAdd | sp.Add) else Mul if isinstance(x, sp.Mul) else terms.hadamard
+                yield join(made, *rest)
+        return
+    for b in match(terms, identity, p, x, {}):
+        made = template(terms, identity, b)
+        if made is not None:
+            yield made
+
+
+def match(terms: Terms, identity: Identity, p: Any, x: Any, b: Binding) -> Iterator[Binding]:
+    """The bindings under which pattern p is x."""
+    if p in identity.variables:
+        if p in b:
+            if b[p] == x:
+                yield b
+            return
+        if is_array(p) != is_array(x):
+            return
+        words = identity.properties[identity.variables[p]]
+        if words and not holds(terms, x, words):
+            return
+        if is_array(p):
+            got = match_sizes(identity, terms_shape(p), terms.shape(x), b)
+            if got is not None:
+                yield {**got, p: x}
+        else:
+            yield {**b, p: x}
+        return
+    if p in identity.sizes:
+        got = match_sizes(identity, (p,), (x,), b)
+        if got is not None:
+            yield got
+        return
+    if not p.args:
+        if p == x:
+            yield b
+        return
+    if head(p) != head(x):
+        return
+    if commutative(p) and len(p.args) <= len(x.args):
+        for got, rest in subset(terms, identity, list(p.args), list(x.args), b):
+            if not rest:
+                yield got
+        return
+    if len(p.args) != len(x.args):
+        return
+    if isinstance(p, sp.Trace) and isinstance(p.args[0], sp.MatMul) and isinstance(x.args[0], sp.MatMul):
+        yield from match_trace(terms, identity, p.args[0].args, x.args[0].args, b)
+        return
+    yield from match_all(terms, identity, p.args, x.args, b)
+
+
+def match_trace(terms: Terms, identity: Identity, ps: Sequence[Any], xs: Sequence[Any], b: Binding) -> Iterator[Binding]:
+    """A trace in all its rotations, and of the transpose."""
+    if len(ps) != len(xs):
+        return
+    for chain in (tuple(xs), tuple(terms.transpose(f) for f in reversed(xs))):
+        for i in range(len(chain)):
+            yield from match_all(terms, identity, ps, chain[i:] + chain[:i], b)
+
+
+def match_all(terms: Terms, identity: Identity, ps: Sequence[Any], xs: Sequence[Any], b: Binding) -> Iterator[Binding]:
+    if not ps:
+        yield b
+        return
+    for got in match(terms, identity, ps[0], xs[0], b):
+        yield from match_all(terms, identity, ps[1:], xs[1:], got)
+
+
+def subset(terms: Terms, identity: Identity, ps: list[Any], xs: list[Any], b: Binding) -> Iterator[tuple[Binding, list[Any]]]:
+    """Patterns matched to different elements in any order, with what is left over."""
+    if not ps:
+        yield b, xs
+        return
+    for p in ps:        # a bound variable may stand for several of the terms
+        if p in b and isinstance(b[p], sp.MatAdd) and is_array(p):
+            if all(a in xs for a in b[p].args):
+                yield from subset(terms, identity, [q for q in ps if q is not p], [x for x in xs if x not in b[p].args], b)
+            return
+    # the most specific pattern first, so that variables don't grab at random
+    i = max(range(len(ps)), key=lambda j: (ps[j] not in identity.variables or ps[j] in b, len(ps[j].args)))
+    p, rest = ps[i], ps[:i] + ps[i + 1:]
+    for j, x in enumerate(xs):
+        for got in match(terms, identity, p, x, b):
+            yield from subset(terms, identity, rest, xs[:j] + xs[j + 1:], got)
+
+
+def terms_shape(p: Any) -> tuple[Any, Any]:
+    return tuple(p.shape)  # type: ignore[return-value]
+
+
+def match_sizes(identity: Identity, ps: Sequence[Any], xs: Sequence[Any], b: Binding) -> Binding | None:
+    for p, x in zip(ps, xs, strict=True):
+        if p in identity.sizes:
+            if p in b:
+                if b[p] != x:
+                    return None
+            else:
+                b = {**b, p: x}
+        elif p != x and not (p.free_symbols and p.subs(b) == x):
+            return None
+    return b
+
+
+def holds(terms: Terms, x: Any, words: frozenset[str]) -> bool:
+    """Whether a term is known to have the properties that an identity needs."""
+    for word in words:
+        if word in ("invertible", "nonzero", "positive", "spd") and not word == "spd":
+            if word == "invertible":
+                continue        # an inverse in the term says so already
+            if not is_array(x) and getattr(x, f"is_{word}", None):
+                continue
+            if not terms.has(x, word):
+                return False
+        elif word == "symmetric":
+            if terms.transpose(x) != x:
+                return False
+        elif not terms.has(x, word):
+            return False
+    return True
+
+
+def template(terms: Terms, identity: Identity, b: Binding) -> Any | None:
+    """The right side under a binding."""
+    if not applies(terms, identity, b):
+        return None
+    bound = {name: b[p] for p, name in identity.variables.items() if p in b}
+    sizes = {s.name: b[s] for s in identity.sizes if s in b}
+    leaf, size = binder(terms, bound, {}, sizes)
+    return build_tree(terms, identity.rule.right, leaf, size)
+
+
+# ------------------------------------------------------------------ assumptions
+
+def assumption_rules(terms: Terms, typed: Any, build_all: Any) -> Sequence[Callable[[Terms, Any], Any | None]]:
+    """Each assumed equation as a rewrite from its longer side to its shorter one; in a product, of a run of factors."""
+    from matcalc.calculus.cost import cost
+
+    pairs: list[tuple[Any, Any]] = []
+    for a in typed.assumptions:
+        if a.kind == "equation":
+            left = build_all(terms, typed, a.left)[a.left]
+            right = build_all(terms, typed, a.right)[a.right]
+            if cost(terms, left) < cost(terms, right):
+                left, right = right, left
+            pairs.append((left, right))
+            if is_array(left):
+                pairs.append((terms.transpose(left), terms.transpose(right)))
+    if not pairs:
+        return ()
+
+    def rewrite(terms: Terms, x: Any) -> Any | None:
+        for left, right in pairs:
+            if x == left:
+                return right
+            if isinstance(left, sp.MatMul) and isinstance(x, sp.MatMul):
+                run, factors = left.args, split_ones(terms, x.args)
+                for i in range(len(factors) - len(run) + 1):
+                    if factors[i:i + len(run)] == run:
+                        return terms.mul(*factors[:i], right, *factors[i + len(run):])
+            if isinstance(left, sp.Add | sp.Mul) and type(left) is type(x) and set(left.args) < set(x.args):
+                return x.func(right, *(a for a in x.args if a not in left.args))
+        return None
+
+    return (rewrite,)
+
+
+def split_ones(terms: Terms, factors: Sequence[Any]) -> tuple[Any, ...]:
+    """A matrix of ones among the factors as column times row."""
+    out: list[Any] = []
+    for f in factors:
+        if isinstance(f, sp.OneMatrix) and 1 not in f.args:
+            out += [terms.ones(f.args[0]), terms.ones(S.One, f.args[1])]
+        else:
+            out.append(f)
+    return tuple(out)
+
+
+__all__ = ["TABLE", "assumption_rules", "rewrites"]

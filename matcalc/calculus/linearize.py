@@ -68,7 +68,7 @@ class Linearizer:
             else:
                 rest[slot] = tangent
         if rest:
-            template = self.template(op, value)
+            template = self.template(op, operands, value)
             total.append(template.differential(self.terms, operands, rest))
         return self.terms.add(*total) if len(total) > 1 else total[0]
 
@@ -81,14 +81,24 @@ class Linearizer:
             return assemble(self.terms, op, operands, value)
         return assemble(self.terms, op, (*operands[:slot], tangent, *operands[slot + 1:]), value)
 
-    def template(self, op: str, value: Any = None) -> Template:
-        key = op if op != "softmax" else f"softmax-{value[0]}"
-        got = self._templates.get(key)
+    def rule(self, op: str, operands: tuple[Any, ...], value: Any = None) -> Rule:
+        """The differential rule of an operation that fits its operands: their kind, the axis, the order of sizes."""
+        rules = self.book.differentials(op)
+        if op == "softmax":
+            rules = tuple(r for r in rules if r.axis == int(value[0]))
+        fitting = [r for r in rules if r.takes_number == (not is_array(operands[0])) or len(rules) == 1]
+        if not fitting:
+            raise UnsupportedError("no-differential", f"no rule for the differential of '{op}'")
+        rows, cols = self.terms.shape(operands[0])
+        if len(fitting) > 1 and (cols, rows) in self.terms.larger:
+            return next((r for r in fitting if r.conditions == ("m < n",)), fitting[0])
+        return fitting[0]
+
+    def template(self, op: str, operands: tuple[Any, ...], value: Any = None) -> Template:
+        rule = self.rule(op, operands, value)
+        got = self._templates.get(rule.name)
         if got is None:
-            rule = self.book.differential(op, value)
-            if rule is None:
-                raise UnsupportedError("no-differential", f"no rule for the differential of '{op}'")
-            got = self._templates[key] = Template.of(rule)
+            got = self._templates[rule.name] = Template.of(rule)
         return got
 
     def push(self, root: Any, seeds: Mapping[Any, Any]) -> Any:

@@ -72,7 +72,7 @@ class Reader:
             return terms.mul(terms.commutation(m, n), memo[inner])
         if op == "hadamard":
             inner = next(a for a in operands if a in moving)
-            rest = terms.hadamard(*(a for a in operands if a is not inner))
+            rest = terms.hadamard(*(a for a in operands if a != inner))
             outer = self.outer(inner)
             if outer is not None:
                 u, w = outer
@@ -121,7 +121,7 @@ class Reader:
             inner = next(a for a in x.args if a in moving)
             outer = self.outer(inner)
             if outer is not None:
-                rest = terms.hadamard(*(a for a in x.args if a is not inner))
+                rest = terms.hadamard(*(a for a in x.args if a != inner))
                 u, w = outer
                 return self.matrix_of(terms.mul(before, terms.diag(u), rest, terms.diag(w), after), v)
         left = terms.transpose(after) if is_array(after) else terms.identity(n)

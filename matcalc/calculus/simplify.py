@@ -33,8 +33,6 @@ class Simplifier:
 
     terms: Terms
     rewrites: Sequence[Rewrite] = ()
-    replacements: Sequence[tuple[tuple[Any, ...], Any]] = ()      # run of factors → term
-    uses: list[tuple[str, Any, Any]] = field(default_factory=list)
     _done: dict[Any, Any] = field(default_factory=dict)
 
     def __call__(self, x: Any, expand: bool = False) -> Any:
@@ -86,6 +84,11 @@ class Simplifier:
         if not is_array(x):
             if isinstance(x, Add | Mul | Pow):
                 yield self.scalar(x)
+            elif isinstance(x, sp.Trace) and isinstance(x.args[0], MatMul):
+                factors = x.args[0].args
+                for i, f in enumerate(factors):
+                    if isinstance(f, MatAdd) and f not in terms.opaque and len(f.args) <= 8:
+                        yield Add(*(terms.trace(terms.mul(*factors[:i], a, *factors[i + 1:])) for a in f.args))
             return
         c, part = terms.split(x)
         if isinstance(part, MatAdd) and part not in terms.opaque:
@@ -131,6 +134,9 @@ class Simplifier:
             primitive = Mul(*(content_out(f) for f in e.args))
             if primitive != e:
                 yield primitive
+            cleared = Mul(*(clear_fractions(f) for f in e.args))
+            if cleared != e:
+                yield cleared
             if not any(isinstance(f, Add) or isinstance(f, Pow) and isinstance(f.args[0], Add) for f in e.args):
                 return
         elif isinstance(e, Pow):
@@ -196,6 +202,8 @@ class Simplifier:
             items = [*rest[:first], terms.split(made), *rest[first:]]
         if not changed:
             return x
+        if len(items) == 1:
+            return terms.scale(Mul(outer, items[0][0]), items[0][1])
         return terms.scale(outer, terms.add(*(terms.scale(c, p) for c, p in items)))
 
     def groups(self, items: list[tuple[Any, Any]]) -> Iterable[tuple[list[int], Callable[[], Any]]]:
@@ -251,7 +259,7 @@ class Simplifier:
 
     def divide(self, end: Any, f: Any, side: int) -> Any:
         """end = f · result (on the left, side 0) or result · f."""
-        if end is f:
+        if end == f:
             return self.terms.identity(self.terms.shape(f)[1 + side])
         base, k = self.terms.base(end)
         return self.terms.power(base, k - 1)
@@ -316,6 +324,26 @@ class Simplifier:
 
 def is_power(x: Any) -> bool:
     return isinstance(x, sp.MatPow) and x.args[1].is_Integer and x.args[1] > 1
+
+
+def clear_fractions(f: Any) -> Any:
+    """(q/n + 1)^k = (q + n)^k n^-k."""
+    base, k = f.args if isinstance(f, Pow) else (f, S.One)
+    if isinstance(base, Add) and any(has_denominator(a) for a in base.args):
+        top, bottom = split_fraction(base)
+        return Mul(Pow(top, k), Pow(bottom, -k))
+    return f
+
+
+def split_fraction(e: Any) -> tuple[Any, Any]:
+    """(numerator, denominator) of a sum over its common denominator."""
+    den: dict[Any, Any] = {}
+    for a in e.args:
+        for base, k in powers(a)[1].items():
+            if k.is_negative:
+                den[base] = min(den.get(base, S.Zero), k)
+    bottom = Mul(*(Pow(b, -k) for b, k in den.items()))
+    return Add(*(expand_top(a * bottom) for a in e.args)), bottom
 
 
 def content_out(f: Any) -> Any:
@@ -405,16 +433,8 @@ def has_denominator(a: Any) -> bool:
 
 def combine_fractions(e: Any) -> Any | None:
     """One fraction with the numerator multiplied out and common factors cancelled."""
-    parsed = [powers(a) for a in e.args]
-    den: dict[Any, Any] = {}
-    for _, p in parsed:
-        for base, k in p.items():
-            if k < 0:
-                den[base] = min(den.get(base, S.Zero), k)
-    scale = Mul(*(Pow(b, -k) for b, k in den.items()))
-    top = Add(*(expand_top(a * scale) for a in e.args))
-    top = common_monomial(expand_top(top))
-    return Mul(top, Mul(*(Pow(b, k) for b, k in den.items())))
+    top, bottom = split_fraction(e)
+    return Mul(common_monomial(expand_top(top)), Pow(bottom, -1))
 
 
 # ---------------------------------------------------------------------- presentation
@@ -437,9 +457,9 @@ def present(terms: Terms, x: Any) -> Any:
 
 def raw(terms: Terms, node: Any, args: tuple[Any, ...]) -> Any:
     """The same class on other arguments, nothing normalised."""
-    if isinstance(node, Add | Mul | Pow | sp.Function):
-        return node.func(*args)
-    return terms.make(type(node), args, terms.shape(node) if is_array(node) else None)
+    if is_array(node) or not isinstance(node, Add | Mul | Pow | sp.Function):
+        return terms.make(type(node), args, terms.shape(node) if is_array(node) else None)
+    return node.func(*args)
 
 
 __all__ = ["Entry", "Simplifier", "present"]

@@ -69,13 +69,14 @@ class Transposer:
         wanted = {*leaves, *keep}
         nodes = self.lin.dependents(root, set(leaves))
         moving = set(nodes)
-        parts: dict[Any, list[Any]] = {root: [cotangent]}
+        place = occurrences(terms, root, moving)
+        parts: dict[Any, list[tuple[int, Any]]] = {root: [(0, cotangent)]}
         result: dict[Any, Any] = {}
         for node in reversed(nodes):
             got = parts.pop(node, None)
             if got is None:
                 continue
-            g = got[0] if len(got) == 1 else self.tidy(terms.add(*reversed(got)))
+            g = self.tidy(terms.add(*(c for _, c in sorted(got, key=first)))) if len(got) > 1 else got[0][1]
             if node in wanted:
                 result[node] = g
                 if node in leaves:
@@ -87,12 +88,11 @@ class Transposer:
             if op == "sumover":
                 inside = self.pull(operands[0], g, [leaf for leaf in leaves if leaf in moving])
                 for leaf, got_leaf in inside.items():
-                    parts.setdefault(leaf, []).append(terms.sum_over(*value, got_leaf))
+                    parts.setdefault(leaf, []).append((place[node, 0], terms.sum_over(*value, got_leaf)))
                 continue
-            for slot in range(len(operands) - 1, -1, -1):
-                child = operands[slot]
+            for slot, child in enumerate(operands):
                 if child in moving:
-                    parts.setdefault(child, []).append(self.pull_slot(node, slot, g))
+                    parts.setdefault(child, []).append((place[node, slot], self.pull_slot(node, slot, g)))
         for leaf in leaves:
             result.setdefault(leaf, terms.zeros(*terms.shape(leaf)))
         return result
@@ -119,7 +119,7 @@ class Transposer:
             if got is None:
                 continue
             total = got[0] if len(got) == 1 else terms.add(*reversed(got))
-            if node is v:
+            if node == v:
                 return total
             op, operands, value = view(terms, node)
             if op == "sumover":
@@ -176,6 +176,26 @@ class Transposer:
 
     def _pick(self, m: Any, n: Any, here: bool) -> Any:
         return self.lin.terms.identity(m) if here else self.lin.terms.zeros(m, n)
+
+
+def first(pair: tuple[int, Any]) -> int:
+    return pair[0]
+
+
+def occurrences(terms: Any, root: Any, moving: set[Any]) -> dict[tuple[Any, int], int]:
+    """The operand places below root in the order in which they are written, so that terms of a sum keep that order."""
+    place: dict[tuple[Any, int], int] = {}
+    seen: set[Any] = set()
+    stack: list[tuple[Any, tuple[Any, int] | None]] = [(root, None)]
+    while stack:
+        node, edge = stack.pop()
+        if edge is not None:
+            place[edge] = len(place)
+        if node not in seen:
+            seen.add(node)
+            operands = view(terms, node)[1]
+            stack.extend((operands[i], (node, i)) for i in range(len(operands) - 1, -1, -1) if operands[i] in moving)
+    return place
 
 
 def placeholder(terms: Any, child: Any) -> Any:

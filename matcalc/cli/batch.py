@@ -66,7 +66,9 @@ def load(name: str) -> list[Case]:
 
 def digest(case: Case, settings: Settings) -> str:
     """A short name for everything that the line of a case depends on."""
-    asked = {key: case[key] for key in FIELDS if key in case} | {"settings": repr(settings)}
+    from matcalc import __version__
+
+    asked = {key: case[key] for key in FIELDS if key in case} | {"settings": repr(settings), "version": __version__}
     return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
@@ -124,14 +126,15 @@ def answers(cases: Sequence[Case], settings: Settings, jobs: int) -> Iterator[It
 # ---- going on after an interruption ----
 
 def finished(path: Path, cases: Sequence[Case], settings: Settings) -> dict[str, Record]:
-    """The lines of an earlier run whose case is still the same, by id."""
+    """The lines of an earlier run whose case is still the same, by id; a fault of matcalc is tried again."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     except (OSError, UnicodeDecodeError) as error:
         raise DeclarationError("unreadable-file", f"can't go on with {path}: {error}") from None
     wanted = {digest(case, settings) for case in cases}
     records = filter(None, map(_record, lines))
-    return {record["id"]: record for record in records if record.get("case") in wanted}
+    return {record["id"]: record for record in records
+            if record.get("case") in wanted and record.get("error", {}).get("code") != "internal"}
 
 
 def _record(line: str) -> Record | None:

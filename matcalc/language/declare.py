@@ -13,12 +13,12 @@ from matcalc.errors import DeclarationError, MatcalcError
 from matcalc.language.size import ONE, Shape, Size, parse_size
 from matcalc.language.syntax import Node
 
-GREEK = dict(zip(
-    "αβγδεζηθικλμνξοπρστυφχψωΓΔΘΛΞΠΣΦΨΩΥ",
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon phi chi psi "
-    "omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega Upsilon".split(), strict=True))
-VARIANTS = {"ϕ": "phi", "ϵ": "epsilon", "ε": "epsilon", "ϑ": "theta", "ϱ": "rho", "ς": "sigma", "ϖ": "pi", "ϰ": "kappa", "µ": "mu",
-            "∑": "Sigma", "∏": "Pi", "∆": "Delta", "Ω": "Omega", "ℓ": "ell", "varepsilon": "epsilon", "varphi": "phi",
+LOWER = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi",
+         "omicron", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega")
+UPPER = ("Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Phi", "Psi", "Omega", "Upsilon")
+GREEK = dict(zip("αβγδεζηθικλμνξοπρστυφχψωΓΔΘΛΞΠΣΦΨΩΥ", LOWER + UPPER, strict=True))
+VARIANTS = {"ϕ": "phi", "ϵ": "epsilon", "ε": "epsilon", "ϑ": "theta", "ϱ": "rho", "ς": "sigma", "ϖ": "pi", "ϰ": "kappa",
+            "µ": "mu", "∑": "Sigma", "∏": "Pi", "∆": "Delta", "Ω": "Omega", "ℓ": "ell", "varepsilon": "epsilon", "varphi": "phi",
             "vartheta": "theta", "varrho": "rho", "varsigma": "sigma"}
 GREEK_WORDS = frozenset(GREEK.values())
 SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", "0123456789aehijklmnoprstuvx")
@@ -27,8 +27,8 @@ SQUARE = ("symmetric", "skew", "spd", "psd", "diagonal", "orthogonal", "invertib
 VECTOR = ("unit", "simplex", "onehot")
 PROPERTIES = (*SQUARE, "positive", "nonzero", *VECTOR, "integer")
 ALIASES = {"sym": "symmetric", "antisymmetric": "skew", "skew-symmetric": "skew", "diag": "diagonal", "orth": "orthogonal",
-           "one-hot": "onehot", "pd": "spd", "nonsingular": "invertible", "lower-triangular": "lower", "upper-triangular": "upper",
-           "non-zero": "nonzero"}
+           "one-hot": "onehot", "pd": "spd", "nonsingular": "invertible", "lower-triangular": "lower",
+           "upper-triangular": "upper", "non-zero": "nonzero"}
 CLASHES = (("skew", "symmetric"), ("skew", "spd"), ("skew", "psd"), ("skew", "diagonal"), ("skew", "positive"), ("skew", "lower"),
            ("skew", "upper"), ("unit", "simplex"), ("positive", "onehot"))
 SCALAR = ("scalar", "number")
@@ -78,8 +78,8 @@ class Assumption:
 
 # ------------------------------------------------------------- names ----
 
-WRAPPER = re.compile(r"\\(?:mathbf|boldsymbol|bm|mathrm|mathit|mathcal|mathbb|mathsf|vec|hat|widehat|tilde|widetilde|bar|pmb|text)\s*"
-                     r"(?:\{([^{}]*)\}|(\\?\w))")
+WRAPPER = re.compile(r"\\(?:mathbf|boldsymbol|bm|mathrm|mathit|mathcal|mathbb|mathsf|vec|hat|widehat|tilde|widetilde|bar|pmb)"
+                     r"\s*(?:\{([^{}]*)\}|(\\?\w))")
 
 
 def canonical_name(text: str) -> str:
@@ -126,7 +126,7 @@ def parse_shapes(shapes: str | Mapping[str, Spec] | Iterable[str] | None) -> dic
         declaration = parse_declaration(name, spec, source)
         old = found.get(declaration.name)
         if old is not None and old != declaration:
-            raise DeclarationError("declared-twice", f"{old.name} is declared twice: {old.text} and {declaration.text}", source=source)
+            raise _bad("declared-twice", f"{old.name} is declared twice: {old.text} and {declaration.text}", source, spec)
         found[declaration.name] = declaration
     return found
 
@@ -156,8 +156,14 @@ def _pieces(shapes: str | Mapping[str, Spec] | Iterable[str] | None) -> Iterable
                 yield each, spec, text
             waiting = []
         if waiting:
-            raise DeclarationError("bad-declaration", f"`{waiting[0].strip()}` declares no shape", source=text,
-                                   span=_span(text, waiting[0]), hint=f'write --shape "{waiting[0].split()[0]}: m×n"')
+            raise _bad("bad-declaration", f"`{waiting[0].strip()}` declares no shape", text, waiting[0],
+                       f'write --shape "{waiting[0].split()[0]}: m×n"')
+
+
+def _bad(code: str, message: str, source: str, piece: Spec, hint: str | None = None) -> DeclarationError:
+    """The error about one piece of a declaration."""
+    span = _span(source, piece) if isinstance(piece, str) else None
+    return DeclarationError(code, message, hint=hint, source=source or None, span=span)
 
 
 def _span(source: str, piece: str) -> tuple[int, int] | None:
@@ -169,16 +175,18 @@ def parse_declaration(name: str, spec: Spec, source: str = "") -> Declaration:
     """One declaration from its name and what follows the colon."""
     canonical = canonical_name(name)
     if not canonical.isidentifier():
-        raise DeclarationError("bad-name", f"`{name.strip()}` can't be the name of a symbol", source=source or None,
-                               span=_span(source, name), hint="a name is a letter, a Greek letter or a word, such as X, Sigma, W_1, loss")
+        raise _bad("bad-name", f"`{name.strip()}` can't be the name of a symbol", source, name,
+                   "a name is a letter, a Greek letter or a word, such as X, Sigma, W_1, loss")
     if not isinstance(spec, str):
         sizes = [Size.of(s if isinstance(s, int) else canonical_name(str(s))) for s in spec]
         return check_properties(_shaped(canonical, sizes, frozenset(), source, str(tuple(spec))), source)
     text = re.sub(r"\\?mathbb\s*\{?\s*R\s*\}?|ℝ", "R", spec.replace("\\times", "×").strip().strip("$").strip())
     text = re.sub(r"^R\s*\^\s*(?:\{([^{}]*)\}|(\S+))", lambda m: m[1] or m[2], text)
     text = "scalar" + text[1:] if re.fullmatch(r"R(\s.*)?", text) else text
-    text = re.sub(r"^\(([^()]*)\)|^\[([^\[\]]*)\]", lambda m: "×".join((m[1] or m[2] or "1").strip(" ,").split(",")) or "scalar", text)
-    words, properties, sizes_text = text.replace("−", "-").split(), set(), []
+    text = re.sub(r"^\(([^()]*)\)|^\[([^\[\]]*)\]", lambda m: "×".join((m[1] or m[2] or "1").strip(" ,").split(",")), text)
+    words = text.replace("−", "-").split()
+    properties: set[str] = set()
+    sizes_text: list[str] = []
     scalar = False
     for word in words:
         lower = word.lower()
@@ -188,20 +196,18 @@ def parse_declaration(name: str, spec: Spec, source: str = "") -> Declaration:
             scalar = True
         elif lower in ("vector", "matrix"):
             continue
-        elif len(word) > 2 and word.isalpha() and word.isascii() and word.islower() and (sizes_text or scalar) and sizes_text[-1:] != ["×"]:
-            help_ = near(lower, (*PROPERTIES, *ALIASES)) or "known are: " + " ".join(PROPERTIES)
-            raise DeclarationError("unknown-property", f"unknown property `{word}` of {canonical}", hint=help_, source=source or None,
-                                   span=_span(source, word))
+        elif re.fullmatch("[a-z]{3,}", word) and (sizes_text or scalar) and sizes_text[-1:] != ["×"]:
+            raise _bad("unknown-property", f"unknown property `{word}` of {canonical}", source, word,
+                       near(lower, (*PROPERTIES, *ALIASES)) or "known are: " + " ".join(PROPERTIES))
         else:
             sizes_text.append("×" if lower in ("x", "by", "×") else word)
     if scalar:
         if sizes_text:
-            raise DeclarationError("bad-shape", f"{canonical} is a scalar and has the size {' '.join(sizes_text)}", source=source or None,
-                                   span=_span(source, spec))
+            raise _bad("bad-shape", f"{canonical} is a scalar and has the size {' '.join(sizes_text)}", source, spec)
         sizes = []
     elif not sizes_text:
-        raise DeclarationError("bad-shape", f"no shape is given for {canonical}", source=source or None, span=_span(source, name),
-                               hint=f'write --shape "{canonical}: m×n", "{canonical}: n" or "{canonical}: scalar"')
+        raise _bad("bad-shape", f"no shape is given for {canonical}", source, name,
+                   f'write --shape "{canonical}: m×n", "{canonical}: n" or "{canonical}: scalar"')
     else:
         sizes = _sizes(sizes_text, canonical, source)
     return check_properties(_shaped(canonical, sizes, frozenset(properties), source, spec), source)
@@ -216,8 +222,8 @@ def _sizes(words: list[str], name: str, source: str) -> list[Size]:
     try:
         return [_size(part.strip()) for part in parts]
     except ValueError:
-        raise DeclarationError("bad-shape", f"`{text}` is no shape for {name}", source=source or None, span=_span(source, text),
-                               hint=f'a shape is written "{name}: m×n", "{name}: n", "{name}: 3×4" or "{name}: scalar"') from None
+        raise _bad("bad-shape", f"`{text}` is no shape for {name}", source, text,
+                   f'a shape is written "{name}: m×n", "{name}: n", "{name}: 3×4" or "{name}: scalar"') from None
 
 
 def _size(text: str) -> Size:
@@ -229,40 +235,37 @@ def _size(text: str) -> Size:
 
 def _shaped(name: str, sizes: list[Size], properties: frozenset[str], source: str, spec: str) -> Declaration:
     if len(sizes) > 2:
-        raise DeclarationError("bad-shape", f"{name} has {len(sizes)} sizes; an array has at most two", source=source or None,
-                               span=_span(source, spec))
+        raise _bad("bad-shape", f"{name} has {len(sizes)} sizes; an array has at most two", source, spec)
     rows, cols = (*sizes, ONE, ONE)[:2]
     return Declaration(name, rows, cols, properties)
 
 
-def check_properties(d: Declaration, source: str | None = None) -> Declaration:
+def check_properties(d: Declaration, source: str = "") -> Declaration:
     """The declaration itself, if its properties fit its shape and each other."""
+    bare = replace(d, properties=frozenset()).text
     for word in d.properties:
-        span = _span(source or "", word)
-        if word in SQUARE and (d.rows != d.cols or d.rows.is_one):
+        if word in SQUARE and (d.rows != d.cols or d.is_number):
             hint = None
             if word == "orthogonal" and not d.is_number:
-                hint = f"""say it as an equation: --assume "{d.name}' {d.name} = I" """.strip()
+                hint = f"""say it as an equation: --assume "{d.name}' {d.name} = I\""""
             elif word == "invertible" and d.is_number:
                 hint = f'a number is "nonzero": --shape "{d.name}: scalar nonzero"'
-            elif d.cols.is_one and not d.rows.is_one and word in ("diagonal", "symmetric", "spd", "psd"):
-                hint = f'declare a square matrix: --shape "{d.name}: {d.rows}×{d.rows} {word}"'
-            raise DeclarationError("bad-property", f"{d.name}: {replace(d, properties=frozenset()).text} can't be {word}: "
-                                   "that needs a square matrix", source=source or None, span=span, hint=hint)
-        if word in VECTOR and (not (d.rows.is_one or d.cols.is_one) or d.is_number):
-            raise DeclarationError("bad-property", f"{d.name}: {replace(d, properties=frozenset()).text} can't be {word}: "
-                                   "that needs a vector", source=source or None, span=span)
+            elif d.cols.is_one and not d.is_number:
+                hint = f'declare a square matrix: --shape "{d.name}: {d.rows.factor}×{d.rows.factor} {word}"'
+            raise _bad("bad-property", f"{d.name}: {bare} can't be {word}: that needs a square matrix", source, word, hint)
+        if word in VECTOR and (d.is_number or not (d.rows.is_one or d.cols.is_one)):
+            raise _bad("bad-property", f"{d.name}: {bare} can't be {word}: that needs a vector", source, word)
     for a, b in CLASHES:
         if a in d.properties and b in d.properties:
-            raise DeclarationError("bad-property", f"{d.name} can't be both {a} and {b}", source=source or None, span=_span(source or "", b))
+            raise _bad("bad-property", f"{d.name} can't be both {a} and {b}", source, b)
     return d
 
 
 # -------------------------------------------------------- assumptions ----
 
 RELATION = re.compile(r"\\geq?\b|\\leq?\b|\\neq?\b|\\succeq\b|\\succ\b|>=|<=|!=|==|:=|[=≥≤≠≻≽⪰><]")
-SAME = {"≥": ">=", "≤": "<=", "!=": "≠", "==": "=", ":=": "=", r"\ge": ">=", r"\geq": ">=", r"\le": "<=", r"\leq": "<=", r"\ne": "≠",
-        r"\neq": "≠", r"\succ": "≻", "⪰": "≽", r"\succeq": "≽"}
+SAME = {"≥": ">=", "≤": "<=", "!=": "≠", "==": "=", ":=": "=", r"\ge": ">=", r"\geq": ">=", r"\le": "<=", r"\leq": "<=",
+        r"\ne": "≠", r"\neq": "≠", r"\succ": "≻", "⪰": "≽", r"\succeq": "≽"}
 
 
 def parse_assumptions(texts: Iterable[str], *, known: Iterable[str] = (), syntax: str = "auto") -> tuple[Assumption, ...]:
@@ -278,14 +281,18 @@ def parse_assumptions(texts: Iterable[str], *, known: Iterable[str] = (), syntax
         relations = [m for m in RELATION.finditer(text) if not _inside(text, m.start())]
         if len(relations) != 1:
             many = "more than one relation" if relations else "no relation"
-            raise DeclarationError("bad-assumption", f"`{text}` has {many}", source=text, span=(0, len(text)),
-                                   hint="""an assumption is an equation or an order of sizes: "1' y = 1", "A' = A", "m > n" """.strip())
+            word = text.split()[-1].lower() if text.split() else ""
+            if ALIASES.get(word, word) in PROPERTIES:
+                raise _bad("bad-assumption", f"`{text}` is no equation", text, text,
+                           f'a property goes with the shape: --shape "{text.split()[0]}: n×n {word}"')
+            raise _bad("bad-assumption", f"`{text}` has {many}", text, text,
+                       """an assumption is an equation or an order of sizes: "1' y = 1", "A' = A" or "m > n\"""")
         at = relations[0]
         try:
             left = parse(text[:at.start()], known=names, syntax=syntax).root
             right = parse(text[at.end():], known=names, syntax=syntax).root
         except MatcalcError as error:
-            raise DeclarationError("bad-assumption", f"in the assumption `{text}`: {error.args[0]}", hint=error.hint, source=text) from None
+            raise _bad("bad-assumption", f"in the assumption `{text}`: {error.args[0]}", text, text, error.hint) from None
         op = SAME.get(at[0], at[0])
         found.append(Assumption("equation" if op == "=" else "order", left, right, text.strip(), op))
     return tuple(found)

@@ -6,101 +6,148 @@ said in the notes.
 """
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from matcalc.language.declare import convention
-from matcalc.language.fitting import Context, Pass, children
-from matcalc.language.syntax import Node
+from matcalc.language.fitting import Context, Pass
 from matcalc.language.unify import Misfit
-
-BUDGET = 60_000         # node visits that the search may spend
-FEW = 8                 # letters up to which all pairs of switches are tried
 
 OPTIONS = {"vector": ("number", "row"), "number": ("vector",), "matrix": ()}
 RANK = {"number": 0, "row": 1, "vector": 2}
+WORDS = {"number": "a number", "row": "a row vector", "vector": "a column vector", "matrix": "a matrix"}
+COUNTS = ("N",)         # capitals that may be numbers: N counts, as in 1/N
+BUDGET = 60_000         # node visits that the search may spend
+FEW = 8                 # letters up to which all pairs of switches are tried
+MANY = 40               # letters beyond which only those at the place of failure are tried
+
+Switches = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One reading that was tried, and why it failed (None: it didn't)."""
+
+    switches: Switches
+    attempt: Pass
+    misfit: Misfit | None
+
+    @property
+    def reached(self) -> int:
+        return self.attempt.reached
 
 
 def solve(context: Context) -> tuple[Pass, tuple[str, ...]]:
-    """The reading with the fewest switches from the convention, and what is to be said about it."""
-    first = Pass(context, {})
-    try:
-        return first.run(), ()
-    except Misfit as error:
-        failure = error
-        failure.attempt = first
-    position: dict[str, int] = {}
-    for node in context.order:
-        if node.op == "symbol":
-            position.setdefault(node.value, len(position))
-    budget = [ROOT_LIMIT]
-    level: list[tuple[dict[str, str], Pass]] = [({}, first)]
-    seen: set[frozenset[tuple[str, str]]] = set()
-    for _ in range(2):
-        found: list[tuple[dict[str, str], Pass]] = []
-        following: list[tuple[dict[str, str], Pass]] = []
-        for switches, failed in level:
-            for switched in _extensions(context, switches, failed, seen):
-                attempt = Pass(context, switched)
-                (found if _succeeds(attempt, budget) else following).append((switched, attempt))
-                if budget[0] < 0:
-                    break
-        if found:
-            return _choose(found, position)
-        level = sorted(following, key=lambda pair: -pair[1].reached)
-    switches, failed = level[0] if level else ({}, first)
-    for _ in range(60):         # many letters to switch: one after the other, each must get further
-        best: tuple[dict[str, str], Pass] | None = None
-        for switched in _extensions(context, switches, failed, seen):
-            attempt = Pass(context, switched)
-            if _succeeds(attempt, budget):
-                return _choose([(switched, attempt)], position)
-            if attempt.reached > (best[1] if best else failed).reached:
-                best = switched, attempt
-            if budget[0] < 0:
-                break
-        if best is None or budget[0] < 0:
-            break
-        switches, failed = best
-    raise failure
+    """The reading with the fewest switches from the convention, and what is to be said about it; Misfit if there is none."""
+    first = trial(context, {})
+    if first.misfit is None:
+        return first.attempt, tuple(_said_of_added(context, first.attempt))
+    first.misfit.attempt = first.attempt
+    search = Search(context)
+    found = search.shallow(first) or search.deep(first)
+    if not found:
+        raise first.misfit
+    return search.choose(found)
 
 
-def _succeeds(attempt: Pass, budget: list[int]) -> bool:
+def trial(context: Context, switches: Switches) -> Trial:
+    attempt = Pass(context, switches)
     try:
         attempt.run()
-    except Misfit:
-        return False
-    finally:
-        budget[0] -= attempt.reached
-    return True
+    except Misfit as misfit:
+        return Trial(switches, attempt, misfit)
+    return Trial(switches, attempt, None)
 
 
-def _extensions(context: Context, switches: dict[str, str], failed: Pass, seen: set[frozenset[tuple[str, str]]]) -> Iterable[dict[str, str]]:
-    """One more letter switched, of those that were read before the failure."""
-    for name in failed.symbols:
-        if name in switches or name in context.declared or name in context.size_names or name in context.indices or name in context.kinds:
-            continue
-        for kind in OPTIONS[convention(name)]:
-            switched = {**switches, name: kind}
-            key = frozenset(switched.items())
-            if key not in seen:
-                seen.add(key)
-                yield switched
+def _said_of_added(context: Context, done: Pass) -> Iterator[str]:
+    """A Greek letter added to an array is a number by convention, but a vector would often fit as well."""
+    for name in done.added[:3]:
+        if trial(context, {name: "vector"}).misfit is None:
+            yield (f"two readings remain: {name} as a number added to every entry (taken), or as a column vector; "
+                   f'settle it with --shape "{name}: …"')
 
 
-def _choose(found: list[tuple[dict[str, str], Pass]], position: Mapping[str, int]) -> tuple[Pass, tuple[str, ...]]:
-    def rank(pair: tuple[dict[str, str], Pass]) -> tuple[Any, ...]:
-        return sum(RANK[kind] for kind in pair[0].values()), sorted(position[name] for name in pair[0])
+class Search:
+    """Tries sets of switches, small ones first, within a budget."""
 
-    found = sorted(found, key=rank)
-    switches, chosen = found[0]
-    words = {"number": "a number", "row": "a row vector", "vector": "a column vector"}
+    def __init__(self, context: Context) -> None:
+        self.context, self.budget = context, BUDGET
+        self.seen: set[frozenset[tuple[str, str]]] = set()
+        self.position: dict[str, int] = {}
+        for node in context.order:
+            if node.op == "symbol":
+                self.position.setdefault(node.value, len(self.position))
 
-    def phrase(reading: Mapping[str, str]) -> str:
-        return " and ".join(f"{name} as {words[kind]}" for name, kind in reading.items())
+    def options(self, name: str) -> tuple[str, ...]:
+        context = self.context
+        if name in context.declared or name in context.size_names or name in context.indices or name in context.kinds:
+            return ()
+        return ("number",) if name in COUNTS else OPTIONS[convention(name)]
 
-    notes = [f"read {phrase(switches)}: nothing else fits"]
-    if len(found) > 1:
-        others = ", or ".join(phrase(other) for other, _ in found[1:3])
-        notes = [f"two readings remain: {phrase(switches)} (taken), or {others}; settle it with --shape"]
-    return chosen, tuple(notes)
+    def letters(self, failed: Trial) -> list[str]:
+        """The letters to switch: those at the place of failure first, then all that were read before it."""
+        near: dict[str, None] = {}
+        stack = [failed.misfit.node] if failed.misfit else []
+        while stack and len(near) < MANY:
+            node = stack.pop()
+            if node.op == "symbol":
+                near[node.value] = None
+            elif node.op != "let" or not near:
+                stack += node.args
+        far = failed.attempt.symbols if len(failed.attempt.symbols) <= MANY else {}
+        return [name for name in {**near, **far} if name not in failed.switches and name in failed.attempt.symbols]
+
+    def extensions(self, failed: Trial) -> Iterator[Trial]:
+        """One more letter switched."""
+        for name in self.letters(failed):
+            for kind in self.options(name):
+                if self.budget < 0:
+                    return
+                switches = {**failed.switches, name: kind}
+                key = frozenset(switches.items())
+                if key not in self.seen:
+                    self.seen.add(key)
+                    new = trial(self.context, switches)
+                    self.budget -= new.reached
+                    yield new
+
+    def shallow(self, first: Trial) -> list[Trial]:
+        """All readings with one switch that succeed, or else all with two."""
+        level = list(self.extensions(first))
+        found = [t for t in level if t.misfit is None]
+        if found or len({name for t in level for name in t.switches}) > FEW:
+            return found
+        return [t for failed in level for t in self.extensions(failed) if t.misfit is None]
+
+    def deep(self, first: Trial) -> list[Trial]:
+        """Many letters to switch: one after the other, each must get further than the last."""
+        self.seen.clear()
+        failed = first
+        while self.budget > 0:
+            best: Trial | None = None
+            for new in self.extensions(failed):
+                if new.misfit is None:
+                    return [new]
+                if new.reached > (best or failed).reached:
+                    best = new
+            if best is None:
+                break
+            failed = best
+        return []
+
+    def choose(self, found: list[Trial]) -> tuple[Pass, tuple[str, ...]]:
+        """The most usual reading of those found; the others are said."""
+        def rank(t: Trial) -> tuple[int, list[int]]:
+            return sum(RANK[kind] for kind in t.switches.values()), sorted(self.position[name] for name in t.switches)
+
+        found = sorted(found, key=rank)
+        chosen = found[0]
+        if len(found) == 1:
+            return chosen.attempt, (f"read {_phrase(chosen.switches)}: nothing else fits",)
+        others = ", or ".join(_phrase(t.switches) for t in found[1:3])
+        return chosen.attempt, (f"two readings remain: {_phrase(chosen.switches)} (taken), or {others}; settle it with --shape",)
+
+
+def _phrase(switches: Mapping[str, str]) -> str:
+    said = [f"{name} as {WORDS[kind]}" for name, kind in switches.items()]
+    return " and ".join(said[:4]) + (f" and {len(said) - 4} more" if len(said) > 4 else "")

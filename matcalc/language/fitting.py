@@ -5,14 +5,14 @@ every node a shape or raises a Misfit that names the node at fault.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
 from matcalc.language.declare import Assumption, Declaration, convention
-from matcalc.language.size import NUMBER, ONE, Shape, Size, parse_size
+from matcalc.language.size import NUMBER, ONE, Shape, Size, name_size, parse_size
 from matcalc.language.syntax import Node, postorder
 from matcalc.language.unify import Misfit, Solver
 from matcalc.terms.operations import TABLE
@@ -65,12 +65,12 @@ class Context:
     """All that stays the same between the readings that are tried."""
 
     def __init__(self, roots: Iterable[Node], root: Node, declared: Mapping[str, Declaration], equations: tuple[Assumption, ...],
-                 like: Shape | None, kinds: Mapping[str, str] | None = None) -> None:
+                 like: Shape | None = None, kinds: Mapping[str, str] | None = None) -> None:
         self.root, self.declared, self.equations, self.like = root, declared, equations, like
         self.kinds = kinds or {}
         self.order = list(postorder(roots, children))
         names = {name for d in declared.values() for size in d.shape for name in size.names}
-        self.indices: set[str] = set()
+        self.indices: dict[str, Size | None] = {}       # of sums, with their upper bounds
         for node in self.order:
             if node.value is None:
                 continue
@@ -78,9 +78,11 @@ class Context:
                 for size in self.sizes_of(node):
                     names.update(size.names)
             elif node.op == "sumover":
-                self.indices.add(node.value)
-                names.update(n.value for n in postorder([node.args[0], node.args[1]], children) if n.op == "symbol")
-        self.size_names = names - self.indices - {name for name in names if name in declared}
+                bounds = [n.value for n in postorder(node.args[:2], children) if n.op == "symbol"]
+                self.indices[node.value] = name_size(node.args[1].value) if node.args[1].op == "symbol" else None
+                names.update(bounds)
+        # a name that is declared as an array is that array; a declared number that is also a size is the size
+        self.size_names = {n for n in names if n not in self.indices and (n not in declared or declared[n].is_number)}
 
     def sizes_of(self, node: Node) -> tuple[Size, ...]:
         values = node.value if isinstance(node.value, tuple) else (node.value,)
@@ -134,6 +136,7 @@ class Pass:
         self.shapes: dict[Node, Shape] = {}
         self.symbols: dict[str, Shape] = {}
         self.tainted: set[Node] = set()         # numbers that are numbers only by evidence
+        self.added: list[str] = []              # Greek letters added to every entry of an array
         self.reached = 0
 
     def run(self) -> Pass:
@@ -146,8 +149,8 @@ class Pass:
             else:
                 shape = self.operation(node, [shapes[a] for a in node.args])
             shapes[node] = shape
-            if self.switches and shape[0].is_one and shape[1].is_one and (
-                    any(a in tainted for a in node.args) or node.op == "symbol" and node.value in self.switches):
+            if self.switches and is_number(shape) and (
+                    any(a in tainted for a in node.args) or (node.op == "symbol" and node.value in self.switches)):
                 tainted.add(node)
         for assumption in self.context.equations:
             self.equal(assumption.left, shapes[assumption.left], shapes[assumption.right], assumption.right)
@@ -155,7 +158,8 @@ class Pass:
             root = self.context.root
             shape = shapes[root]
             if not (self.unify(shape[0], self.context.like[0], root) and self.unify(shape[1], self.context.like[1], root)):
-                raise Misfit("shape-mismatch", root, "the shape is {0}, where {1} is needed", (shape, self.context.like), ((root, shape),))
+                raise Misfit("shape-mismatch", root, "the shape is {0}, where {1} is needed", (shape, self.context.like),
+                             ((root, shape),))
         self.solver.finish()
         return self
 
@@ -176,13 +180,14 @@ class Pass:
 
     def declare(self, name: str) -> Shape:
         context = self.context
-        found = context.declared.get(name)
-        if found is None and "_" in name and name.rpartition("_")[2] in context.indices:
-            found = context.declared.get(name.rpartition("_")[0])       # x_i is one of a family declared as x
-        if found is not None:
-            return found.shape
         if name in context.size_names or name in context.indices:
             return NUMBER
+        found = context.declared.get(name)
+        if found is not None:
+            return found.shape
+        stem, _, index = name.rpartition("_")
+        if index in context.indices and (family := context.declared.get(stem)):     # x_i is the i-th of a family declared as x
+            return NUMBER if is_vector(family.shape) and context.indices[index] in family.shape else family.shape
         kind = self.switches.get(name) or context.kind(name)
         if kind == "number":
             return NUMBER
@@ -232,16 +237,19 @@ class Pass:
             number = node.args[0] if is_number(a) else node.args[1]
             if number in self.tainted:      # a letter isn't made a number only to be added to every entry
                 raise self.misfit(node, a, b)
+            if number.op == "symbol" and number.value not in self.context.declared and node.op in ("add", "sub"):
+                name = number.value
+                if name not in self.context.size_names and name not in self.context.indices and name not in self.added:
+                    self.added.append(name)
             return b if is_number(a) else a
         if self.unify(a[0], b[0], node) and self.unify(a[1], b[1], node):
             return a
         raise self.misfit(node, a, b)
 
     def misfit(self, node: Node, a: Shape, b: Shape) -> Misfit:
-        x, y = node.args
-        message = {"add": "cannot add {1} to {0}", "sub": "cannot add {1} to {0}", "hadamard": "cannot multiply {0} by {1} entrywise",
-                   "quotient": "cannot divide {0} by {1} entrywise", "hpower": "cannot raise {0} to {1} entrywise"}
-        return Misfit("shape-mismatch", node, message.get(node.op, "cannot combine {0} and {1}"), (a, b), ((x, a), (y, b)), "entrywise")
+        message = {"hadamard": "cannot multiply {0} by {1} entrywise", "quotient": "cannot divide {0} by {1} entrywise",
+                   "hpower": "cannot raise {0} to {1} entrywise"}.get(node.op, "cannot add {1} to {0}")
+        return unfit("shape-mismatch", node, message, (a, b), hints="entrywise")
 
     def broadcast(self, node: Node, args: list[Shape]) -> Shape:
         """The shape of A .+ b: each side as it is, or repeated along the columns or rows."""
@@ -253,15 +261,11 @@ class Pass:
         if is_vector(a) and not is_vector(b):
             a, b = b, a
         if is_vector(b) and not is_vector(a):
-            if b[0].is_one:
-                fits = self.unify(a[1], b[1], node)
-            else:
-                fits = self.unify(a[0], b[0], node) or self.unify(a[1], b[0], node)
-            if fits:
+            if self.unify(a[1], b[1], node) if b[0].is_one else self.unify(a[0], b[0], node) or self.unify(a[1], b[0], node):
                 return a
         elif self.unify(a[0], b[0], node) and self.unify(a[1], b[1], node):
             return a
-        raise Misfit("shape-mismatch", node, "cannot broadcast {1} to {0}", tuple(args), tuple(zip(node.args, args, strict=True)), "product")
+        raise unfit("shape-mismatch", node, "cannot broadcast {1} to {0}", args, hints="product")
 
     def mul(self, node: Node, args: list[Shape]) -> Shape:
         a, b = args
@@ -273,23 +277,23 @@ class Pass:
             return a[0], b[1]
         if node.value in DOT and a[1].is_one and b[1].is_one and self.unify(a[0], b[0], node):
             return NUMBER
-        raise Misfit("shape-mismatch", node, "cannot multiply {0} by {1}", (a, b), tuple(zip(node.args, args, strict=True)), "product")
+        raise unfit("shape-mismatch", node, "cannot multiply {0} by {1}", args, hints="product")
 
     def div(self, node: Node, args: list[Shape]) -> Shape:
         if is_number(args[1]):
             return args[0]
         what = "vector" if is_vector(args[1]) else "matrix"
-        raise Misfit("division-by-array", node, f"cannot divide by a {what}", (args[1],), ((node.args[1], args[1]),), "division")
+        raise unfit("division-by-array", node, f"cannot divide by a {what}", args, 1, "division")
 
     def power(self, node: Node, args: list[Shape]) -> Shape:
         a, k = args
         if not is_number(k):
-            raise Misfit("not-a-number", node, "the exponent must be a number, it is {0}", (k,), ((node.args[1], k),), "exponent")
+            raise unfit("not-a-number", node, "the exponent must be a number, it is {0}", args, 1, "exponent")
         if is_number(a):
             return a
         if is_vector(a) or not self.unify(a[0], a[1], node):
-            raise Misfit("not-square", node, "only a square matrix has powers, this one is {0}" if not is_vector(a)
-                         else "a vector has no powers", (a,), ((node.args[0], a),), "power")
+            why = "a vector has no powers" if is_vector(a) else "only a square matrix has powers, this one is {0}"
+            raise unfit("not-square", node, why, args, 0, "power")
         return a
 
     def same(self, node: Node, args: list[Shape]) -> Shape:
@@ -302,14 +306,14 @@ class Pass:
     def never_by_evidence(self, node: Node, args: list[Shape], why: str) -> None:
         """A letter isn't made a number only to be transposed, or to take its norm."""
         if self.switches and is_number(args[0]) and node.args[0].op == "symbol" and node.args[0].value in self.switches:
-            raise Misfit("not-a-number", node, why, (), ((node.args[0], args[0]),))
+            raise unfit("not-a-number", node, why, args, 0)
 
     # ---- forms with a meaning by shape ----
 
     def bars(self, node: Node, args: list[Shape]) -> Shape:
         a = args[0]
         if not (is_number(a) or is_vector(a) or self.unify(a[0], a[1], node)):
-            raise Misfit("not-square", node, "|·| is a determinant here, and {0} is not square", (a,), ((node.args[0], a),), "bars")
+            raise unfit("not-square", node, "|·| is a determinant here, and {0} is not square", args, 0, "bars")
         return NUMBER
 
     def norm(self, node: Node, args: list[Shape]) -> Shape:
@@ -318,10 +322,9 @@ class Pass:
 
     def vectornorm(self, node: Node, args: list[Shape]) -> Shape:
         if len(args) > 1 and not is_number(args[1]):
-            raise Misfit("not-a-number", node, "the order of a norm must be a number, it is {0}", (args[1],), ((node.args[1], args[1]),))
+            raise unfit("not-a-number", node, "the order of a norm must be a number, it is {0}", args, 1)
         if not is_vector(args[0]) and not is_number(args[0]):
-            raise Misfit("vector-needed", node, "this norm is one of vectors, and {0} is a matrix", (args[0],),
-                         ((node.args[0], args[0]),), "norm")
+            raise unfit("vector-needed", node, "this norm is one of vectors, and {0} is a matrix", args, 0, "norm")
         return NUMBER
 
     def inner(self, node: Node, args: list[Shape]) -> Shape:
@@ -329,8 +332,7 @@ class Pass:
         if is_vector(a) and is_vector(b) and a[0].is_one != b[0].is_one:
             b = b[1], b[0]
         if (is_number(a) != is_number(b)) or not (self.unify(a[0], b[0], node) and self.unify(a[1], b[1], node)):
-            raise Misfit("shape-mismatch", node, "an inner product needs equal shapes, not {0} and {1}", (args[0], args[1]),
-                         tuple(zip(node.args, args, strict=True)), "entrywise")
+            raise unfit("shape-mismatch", node, "an inner product needs equal shapes, not {0} and {1}", args, hints="entrywise")
         return NUMBER
 
     def blocks(self, node: Node, args: list[Shape]) -> Shape:
@@ -357,8 +359,7 @@ class Pass:
     def sumover(self, node: Node, args: list[Shape]) -> Shape:
         for bound in (0, 1):
             if not is_number(args[bound]):
-                raise Misfit("not-a-number", node, "the bound of a sum must be a number, it is {0}", (args[bound],),
-                             ((node.args[bound], args[bound]),))
+                raise unfit("not-a-number", node, "the bound of a sum must be a number, it is {0}", args, bound)
         return args[2]
 
     def unknown(self, node: Node, args: list[Shape]) -> Shape:
@@ -400,8 +401,7 @@ class Pass:
         for alternative in fitting:
             if len(alternative.args) != len(args):
                 continue
-            if len(fitting) > 1 and not all(size.is_one or not pattern.is_one for p, s in zip(alternative.args, args, strict=True)
-                                            for pattern, size in zip(p, s, strict=True)):
+            if len(fitting) > 1 and not fits_ones(alternative, args):
                 continue
             shape = self.match(node, alternative, args)
             if shape is not None:
@@ -410,17 +410,16 @@ class Pass:
         else:
             counts = sorted({len(a.args) for a in alternatives})
             if len(args) not in counts:
-                raise Misfit("wrong-arguments", node, f"{node.op} takes {counts[0]} argument{'s' * (counts[0] != 1)}, not {len(args)}")
-        a = args[0]
-        if len(args) == 1:
-            if row.signature.startswith("n 1 ->") and len(alternatives) == 1:
-                raise Misfit("vector-needed", node, f"{node.op} needs a vector, and {{0}} is a matrix", (a,), ((node.args[0], a),), "norm")
-            if node.op == "diag":
-                raise Misfit("not-square", node, "diag needs a vector or a square matrix, and this one is {0}", (a,), ((node.args[0], a),))
-            raise Misfit("not-square", node, f"{node.op} needs a square matrix, and this one is {{0}}" if not is_vector(a) else
-                         f"{node.op} needs a square matrix, and this is a vector", (a,), ((node.args[0], a),), "square")
-        raise Misfit("shape-mismatch", node, f"{node.op} can't take {{0}} and {{1}}", (args[0], args[1]),
-                     tuple(zip(node.args, args, strict=True)), "entrywise")
+                plural = "s" * (counts[0] != 1)
+                raise Misfit("wrong-arguments", node, f"{node.op} takes {counts[0]} argument{plural}, not {len(args)}")
+        if len(args) > 1:
+            raise unfit("shape-mismatch", node, f"{node.op} can't take {{0}} and {{1}}", args, hints="entrywise")
+        if row.signature.startswith("n 1 ->"):
+            if len(alternatives) > 1:
+                raise unfit("not-square", node, f"{node.op} needs a vector or a square matrix, and this one is {{0}}", args, 0)
+            raise unfit("vector-needed", node, f"{node.op} needs a vector, and {{0}} is a matrix", args, 0, "norm")
+        what = "this is a vector" if is_vector(args[0]) else "this one is {0}"
+        raise unfit("not-square", node, f"{node.op} needs a square matrix, and {what}", args, 0, "square")
 
     def match(self, node: Node, alternative: Alternative, args: list[Shape]) -> Shape | None:
         bound: dict[str, Size] = {}
@@ -451,6 +450,18 @@ class Pass:
                 bound[cols.atom] if cols.atom in bound else cols.substitute(bound))
 
 
+def unfit(code: str, node: Node, message: str, args: Sequence[Shape], place: int | None = None, hints: str = "") -> Misfit:
+    """The misfit of one argument, or of all; {0} and {1} in the message are their shapes."""
+    places = range(len(args)) if place is None else (place,)
+    return Misfit(code, node, message, tuple(args[k] for k in places), tuple((node.args[k], args[k]) for k in places), hints)
+
+
+def fits_ones(alternative: Alternative, args: Sequence[Shape]) -> bool:
+    """Whether the arguments are 1 wherever the alternative says so."""
+    return all(size.is_one or not pattern.is_one for patterns, shape in zip(alternative.args, args, strict=True)
+               for pattern, size in zip(patterns, shape, strict=True))
+
+
 def is_number(shape: Shape) -> bool:
     return shape[0].is_one and shape[1].is_one
 
@@ -478,8 +489,8 @@ FORMS: dict[str, Callable[[Pass, Node, list[Shape]], Shape]] = {
     "add": Pass.add, "sub": Pass.add, "hadamard": Pass.add, "quotient": Pass.add, "hpower": Pass.add,
     "badd": Pass.broadcast, "bsub": Pass.broadcast, "bmul": Pass.broadcast, "bdiv": Pass.broadcast,
     "mul": Pass.mul, "div": Pass.div, "power": Pass.power, "neg": Pass.same, "let": Pass.same, "d": Pass.same,
-    "bars": Pass.bars, "norm": Pass.norm, "norm2": Pass.norm, "transpose": Pass.transpose, "norm1": Pass.vectornorm, "norminf": Pass.vectornorm,
-    "pnorm": Pass.vectornorm, "inner": Pass.inner, "blocks": Pass.blocks, "sumover": Pass.sumover, "unknown": Pass.unknown,
-    "unvec": Pass.unvec, "im2col": Pass.im2col, "col2im": Pass.col2im,
+    "bars": Pass.bars, "norm": Pass.norm, "norm2": Pass.norm, "transpose": Pass.transpose, "norm1": Pass.vectornorm,
+    "norminf": Pass.vectornorm, "pnorm": Pass.vectornorm, "inner": Pass.inner, "blocks": Pass.blocks,
+    "sumover": Pass.sumover, "unknown": Pass.unknown, "unvec": Pass.unvec, "im2col": Pass.im2col, "col2im": Pass.col2im,
     "max": Pass.reduction, "min": Pass.reduction, "logsumexp": Pass.reduction, "var": Pass.reduction, "std": Pass.reduction,
 }

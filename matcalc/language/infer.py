@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from matcalc.errors import DeclarationError, ShapeError
+from matcalc.errors import ShapeError
 from matcalc.language.declare import Assumption, Declaration, parse_shapes
 from matcalc.language.evidence import solve
 from matcalc.language.fitting import Context, children, is_number
@@ -24,29 +24,35 @@ if TYPE_CHECKING:
 
 
 def infer(parsed: Parsed, shapes: Mapping[str, Declaration] | None = None, assumptions: Iterable[Assumption] = (), *,
-          like: Shape | None = None) -> Typed:
+          like: Shape | None = None, scalar_by: str | None = None) -> Typed:
     """The typed expression; ShapeError or DeclarationError if there is none.
 
-    `like` is a shape that the expression has to have (for a claimed derivative: that of the derivative).
+    `like` is a shape that the expression has to have (for a claimed derivative: that of the derivative).  `scalar_by` names
+    the variable of a gradient: the expression is read as a number if letters other than that variable allow it.
     """
     declared = dict(shapes or {})
     if parsed.declarations:
         for name, d in parse_shapes(parsed.declarations).items():
-            if (old := declared.setdefault(name, d)) != d:
-                raise DeclarationError("declared-twice", f"{name} is declared twice: {old.text} and {d.text}")
+            declared.setdefault(name, d)        # what is said outside the text overrides it
     assumed = tuple(_with_ones(a) for a in assumptions)
     equations = tuple(a for a in assumed if a.kind == "equation")
     roots = [node for _, node in parsed.definitions] + [parsed.root] + [side for a in equations for side in (a.left, a.right)]
     try:
         context = Context(roots, parsed.root, declared, equations, like)
         done, notes = solve(context)
+        if scalar_by and like is None and not is_number(done.shapes[parsed.root]):
+            try:
+                context = Context(roots, parsed.root, declared, equations, NUMBER, {scalar_by: context.kind(scalar_by)})
+                done, notes = solve(context)
+            except Misfit:
+                context = done.context
         return Resolution(context, done, parsed, assumed, notes).typed()
     except Misfit as misfit:
         from matcalc.language.misfits import explain_misfit
 
         raise explain_misfit(misfit, parsed, declared, equations, like) from None
-    except SizeTooLarge:
-        raise ShapeError("size-too-large", "the sizes of this expression are too large to be written down", source=parsed.source) from None
+    except (SizeTooLarge, RecursionError):
+        raise ShapeError("size-too-large", "the sizes in this expression are too large to be written down") from None
 
 
 def _with_ones(assumption: Assumption) -> Assumption:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from matcalc.errors import DeclarationError, MatcalcError, ShapeError, Span
 from matcalc.language.declare import Assumption, Declaration
-from matcalc.language.infer import Context, Misfit, Pass, fresh_names, is_number, is_vector, solve
+from matcalc.language.evidence import solve
+from matcalc.language.fitting import Context, Pass, is_vector
 from matcalc.language.size import Shape, SizeTooLarge, shape_text
-from matcalc.language.source import bracketed, excerpt, extent
+from matcalc.language.source import bracketed, extent
 from matcalc.language.syntax import Node, postorder
+from matcalc.language.unify import Misfit, fresh_names
 
 if TYPE_CHECKING:
     from matcalc.language.parser import Parsed
@@ -34,8 +36,8 @@ class Explanation:
         message = misfit.message.format(*(shape_text(s) for s in self.named(misfit.attempt, misfit.shapes)))
         for equation in self.equations:
             if misfit.node in set(postorder([equation.left, equation.right], lambda n: n.args)) and not self.inside(misfit.node):
-                return DeclarationError("bad-assumption", f"the assumption `{equation.text}` doesn't fit: {message}", source=equation.text,
-                                        span=(0, len(equation.text)))
+                return DeclarationError("bad-assumption", f"the assumption `{equation.text}` doesn't fit: {message}",
+                                        source=equation.text, span=(0, len(equation.text)))
         labels: list[tuple[Span, str]] = []
         for node, shape in misfit.labels:
             labels.append((extent(source, node), self.label(node, shape)))
@@ -62,7 +64,8 @@ class Explanation:
         """The shapes with names for sizes that are still free."""
         if attempt is None:
             return shapes
-        walk, free = attempt.solver.walk, {}
+        walk = attempt.solver.walk
+        free: dict[str, None] = {}
         for shape in (*attempt.symbols.values(), *shapes):
             for size in shape:
                 for name in walk(size).names:
@@ -122,12 +125,11 @@ class Explanation:
             return
         words = {"matrix": "a matrix", "vector": "a vector"}
         for kind in {"vector": ("matrix",), "number": ("vector", "matrix")}.get(context.kind(name), ()):
-            if True:
-                done = self.types(self.roots, {name: kind})
-                if done is not None and not done.switches:
-                    rows, cols = self.named(done, (done.symbols[name],))[0]
-                    text = str(rows) if kind == "vector" else f"{rows.factor}×{cols.factor}"
-                    yield f'declare {name} as {words[kind]}: --shape "{name}: {text}"'
+            done = self.types(self.roots, {name: kind})
+            if done is not None and not done.switches:
+                rows, cols = self.named(done, (done.symbols[name],))[0]
+                text = str(rows) if kind == "vector" else f"{rows.factor}×{cols.factor}"
+                yield f'declare {name} as {words[kind]}: --shape "{name}: {text}"'
 
     def meant(self, candidates: list[tuple[str, Node]]) -> Iterator[str]:
         for text, new in candidates:
@@ -167,7 +169,6 @@ def _product(e: Explanation) -> Iterator[str]:
         (f"{_t_text(e, x)} {e.text(y)}", _make("mul", _t(x), y)),
         (f"{e.text(x)} {_t_text(e, y)}", _make("mul", x, _t(y))),
         (f"{e.text(x)} .* {e.text(y)}", _make("hadamard", x, y)),
-        (f"{e.text(y)} {e.text(x)}", _make("mul", y, x)),
     ])
     yield from e.declare(y)
     yield from e.declare(x)
@@ -189,7 +190,7 @@ def _entrywise(e: Explanation) -> Iterator[str]:
     sign, op = _sign(e), node.op
     yield from e.declare(y)
     yield from e.declare(x)
-    if op in ("add", "sub") and (is_vector(a) or is_vector(b)) and not (is_vector(a) and is_vector(b)) and e.tree(node, _make("b" + op, x, y)):
+    if op in ("add", "sub") and is_vector(a) != is_vector(b) and e.tree(node, _make("b" + op, x, y)):
         yield f"broadcast it: {e.text(x, 0)} .{sign} {e.text(y)}"
     if op == "hadamard" and is_vector(b) and not is_vector(a):
         yield from e.meant([(f"diag({e.text(y, 0)}) {e.text(x)}", _make("mul", _make("diag", y), x)),
@@ -277,14 +278,11 @@ def _norm(e: Explanation) -> Iterator[str]:
 
 
 OFFERS: dict[str, Callable[[Explanation], Iterator[str]]] = {
-    "product": _product, "entrywise": _entrywise, "square": _square, "division": _division, "power": _power, "exponent": _exponent,
-    "bars": _bars, "norm": _norm}
+    "product": _product, "entrywise": _entrywise, "square": _square, "division": _division, "power": _power,
+    "exponent": _exponent, "bars": _bars, "norm": _norm}
 
 
 def explain_misfit(misfit: Misfit, parsed: Parsed, declared: Mapping[str, Declaration], equations: tuple[Assumption, ...],
                    like: Shape | None) -> MatcalcError:
     """The error to be shown for shapes that don't fit."""
     return Explanation(misfit, parsed, declared, equations, like).error()
-
-
-__all__ = ["explain_misfit", "is_number"]

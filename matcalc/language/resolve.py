@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from matcalc.errors import DeclarationError, ShapeError
 from matcalc.language.declare import Assumption, Declaration, check_properties
-from matcalc.language.evidence import Reading
-from matcalc.language.fitting import DOT, MAKERS, Context, axis_of, children, is_number, is_vector, is_zero, size_of_node
+from matcalc.language.evidence import WORDS
+from matcalc.language.fitting import DOT, MAKERS, Context, Pass, axis_of, children, is_number, is_vector, is_zero, size_of_node
 from matcalc.language.size import NUMBER, ONE, Shape, Size, shape_text
 from matcalc.language.source import excerpt
 from matcalc.language.syntax import Node, postorder
 from matcalc.language.unify import fresh_names, is_free
+
+if TYPE_CHECKING:
+    from matcalc.language.parser import Parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,8 @@ class Typed:
 class Resolution:
     """The solved pass, with names for the sizes and operations that fit the shapes."""
 
-    def __init__(self, context: Context, done: Pass, parsed: Parsed, assumed: tuple[Assumption, ...], notes: tuple[str, ...]) -> None:
+    def __init__(self, context: Context, done: Pass, parsed: Parsed, assumed: tuple[Assumption, ...],
+                 notes: tuple[str, ...]) -> None:
         self.context, self.done, self.parsed, self.assumed = context, done, parsed, assumed
         self.notes = list(notes)
         self.solver = done.solver
@@ -44,7 +49,8 @@ class Resolution:
 
     def name_sizes(self) -> dict[str, Size]:
         """A name for each size that is still free, in order of appearance."""
-        solver, free = self.solver, {}
+        solver = self.solver
+        free: dict[str, None] = {}
         for shape in self.done.symbols.values():
             for size in shape:
                 for name in solver.walk(size).names:
@@ -58,6 +64,8 @@ class Resolution:
         return fresh_names(list(free), taken)
 
     def size(self, size: Size) -> Size:
+        if size.is_one:
+            return size
         size = self.solver.walk(size)
         if not self.names:
             return size
@@ -89,14 +97,16 @@ class Resolution:
             shapes[made] = solved[node]
         symbols, unused = self.declarations()
         assumptions, symbols = self.assumptions(new, shapes, symbols)
-        sizes = tuple(dict.fromkeys(
-            [name for d in symbols.values() for s in d.shape for name in s.names]
-            + [name for node in shapes if node.op in SIZED for s in (node.value if isinstance(node.value, tuple) else (node.value,))
-               if isinstance(s, Size) for name in s.names]))
+        used = [size for d in symbols.values() for size in d.shape]
+        for node in shapes:
+            if node.op in SIZED:
+                used += [s for s in (node.value if isinstance(node.value, tuple) else (node.value,)) if isinstance(s, Size)]
+        sizes = tuple(dict.fromkeys(name for size in used for name in size.names))
         for name, size in self.solver.solved.items():
             if name[0] != "?":
                 self.notes.append(f"{name} = {self.size(size)}")
-        return Typed(new[self.parsed.root], shapes, symbols, sizes, assumptions, (*self.parsed.notes, *self.notes), self.parsed.source,
+        notes = tuple(dict.fromkeys((*self.parsed.notes, *self.notes)))
+        return Typed(new[self.parsed.root], shapes, symbols, sizes, assumptions, notes, self.parsed.source,
                      tuple((name, new[node]) for name, node in self.parsed.definitions), unused)
 
     def declarations(self) -> tuple[dict[str, Declaration], dict[str, Declaration]]:
@@ -104,16 +114,18 @@ class Resolution:
         for name, shape in self.done.symbols.items():
             rows, cols = self.shape(shape)
             declared = context.declared.get(name)
+            if name in context.size_names or name in context.indices:
+                continue
             if declared is not None:
                 same = rows == declared.rows and cols == declared.cols
                 symbols[name] = declared if same else replace(declared, rows=rows, cols=cols)
-            elif name not in context.size_names and name not in context.indices:
+            else:
                 symbols[name] = Declaration(name, rows, cols, frozenset(), False, "")
         whys = self.reasons(symbols)
         for name, why in whys.items():
             symbols[name] = replace(symbols[name], why=why)
         unused = {name: d if self.shape(d.shape) == d.shape else replace(d, rows=self.size(d.rows), cols=self.size(d.cols))
-                  for name, d in context.declared.items() if name not in symbols}
+                  for name, d in context.declared.items() if name not in symbols and name not in context.size_names}
         return symbols, unused
 
     def reasons(self, symbols: Mapping[str, Declaration]) -> dict[str, str]:
@@ -124,8 +136,7 @@ class Resolution:
                 continue
             switch = self.done.switches.get(name)
             kind = switch or self.context.kind(name)
-            word = {"number": "a number", "vector": "a vector", "row": "a row vector", "matrix": "a matrix"}[kind]
-            why = f"{word}, as nothing else fits" if switch else f"{word} by convention"
+            why = f"{WORDS[kind]}, as nothing else fits" if switch else f"{WORDS[kind]} by convention"
             places: dict[Node, None] = {}
             for size in self.done.symbols[name]:
                 if is_free(size) and (node := self.solver.reason.get(size.atom or "")):
@@ -166,7 +177,8 @@ class Resolution:
             if a.kind == "equation":
                 typed = replace(a, left=new[a.left], right=new[a.right])
             else:
-                typed = replace(a, left=self.order_side(a.left, a, names, shapes), right=self.order_side(a.right, a, names, shapes))
+                left, right = (self.order_side(side, a, names, shapes) for side in (a.left, a.right))
+                typed = replace(a, left=left, right=right)
             for name, word in implied(typed):
                 d = symbols.get(name)
                 if d is not None and (word not in ("orthogonal",) or d.rows == d.cols):
@@ -176,16 +188,16 @@ class Resolution:
 
     def order_side(self, side: Node, a: Assumption, names: set[str], shapes: dict[Node, Shape]) -> Node:
         symbols = [n.value for n in postorder([side], children) if n.op == "symbol"]
-        if symbols and all(s in names and s not in self.context.declared for s in symbols):
+        if symbols and all(s in names and s not in self.done.symbols for s in symbols):
             made = Node("size", (), self.size(size_of_node(side)), side.span)
             shapes[made] = NUMBER
             return made
-        if side.op == "symbol" and side.value in self.done.symbols or side.op in ("number", "transpose"):
+        if (side.op == "symbol" and side.value in self.done.symbols) or side.op == "number":
             shapes.setdefault(side, NUMBER)
             return side
-        raise DeclarationError("bad-assumption", f"the assumption `{a.text}` compares neither sizes nor a symbol with 0", source=a.text,
-                               span=(0, len(a.text)),
-                               hint=f"the sizes here are {', '.join(sorted(names))}" if names else None)
+        hint = f"the sizes here are {', '.join(sorted(names))}" if names else None
+        raise DeclarationError("bad-assumption", f"the assumption `{a.text}` compares neither sizes nor a symbol with 0",
+                               hint=hint, source=a.text, span=(0, len(a.text)))
 
 
 def implied(a: Assumption) -> list[tuple[str, str]]:
@@ -222,17 +234,19 @@ Rewrite = Callable[["Resolution", Node, tuple[Node, ...], list[Shape], Shape, Sh
 
 def _symbol(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
     name = node.value
-    if name in r.context.size_names and name not in r.context.declared:
+    if name in r.context.size_names:
         return Node("size", (), r.size(Size.of(name)), node.span)
     return node
 
 
+UNSIZED = {"eye": "the identity I", "ones": "the vector of ones", "zeros": "this zero"}
+
+
 def _known(r: Resolution, node: Node, size: Size) -> Size:
     if any(name[0] == "?" for name in size.names):
-        what = {"eye": ("identity I", "eye(n)"), "ones": ("vector of ones", "ones(n)"), "zeros": ("zero", "zeros(n)")}.get(
-            node.op, ("array", "a declaration"))
-        raise ShapeError("unknown-size", f"the size of the {what[0]} isn't determined here", span=node.span, source=r.parsed.source,
-                         hint=f"write its size: {what[1]}")
+        what = UNSIZED.get(node.op, "this vector")
+        raise ShapeError("unknown-size", f"the size of {what} isn't determined here", span=node.span, source=r.parsed.source,
+                         hint=f"write its size: {node.op}(n)" if node.op in UNSIZED else None)
     return size
 
 
@@ -343,9 +357,9 @@ def _blocks(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shap
 
 
 REWRITES: dict[str, Rewrite] = {
-    "symbol": _symbol, "eye": _maker, "ones": _maker, "zeros": _maker, "unit": _unit, "commutation": _parameters, "unvec": _parameters,
-    "im2col": _parameters, "col2im": _parameters, "bars": _bars, "norm": _norm, "norm2": _norm, "norm1": _vectornorm,
-    "norminf": _vectornorm, "pnorm": _vectornorm, "mul": _mul, "inner": _inner, "badd": _broadcast, "bsub": _broadcast,
-    "bmul": _broadcast, "bdiv": _broadcast, "blocks": _blocks, "sum": _axis, "mean": _axis, "softmax": _axis, "max": _axis,
-    "min": _axis, "logsumexp": _axis, "var": _axis, "std": _axis,
+    "symbol": _symbol, "eye": _maker, "ones": _maker, "zeros": _maker, "unit": _unit, "commutation": _parameters,
+    "unvec": _parameters, "im2col": _parameters, "col2im": _parameters, "bars": _bars, "norm": _norm, "norm2": _norm,
+    "norm1": _vectornorm, "norminf": _vectornorm, "pnorm": _vectornorm, "mul": _mul, "inner": _inner, "badd": _broadcast, "bsub": _broadcast,
+    "bmul": _broadcast, "bdiv": _broadcast, "blocks": _blocks, "sum": _axis, "mean": _axis, "softmax": _axis,
+    "max": _axis, "min": _axis, "logsumexp": _axis, "var": _axis, "std": _axis,
 }

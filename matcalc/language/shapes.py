@@ -8,5 +8,5 @@ from matcalc.language.declare import Assumption, Declaration, canonical_name, co
 from matcalc.language.infer import Typed, explain, infer
 from matcalc.language.size import NUMBER, ONE, Shape, Size, shape_text
 
-__all__ = ["NUMBER", "ONE", "Assumption", "Declaration", "Shape", "Size", "Typed", "canonical_name", "convention", "explain", "infer",
-           "parse_assumptions", "parse_shapes", "shape_text"]
+__all__ = ["NUMBER", "ONE", "Assumption", "Declaration", "Shape", "Size", "Typed", "canonical_name", "convention", "explain",
+           "infer", "parse_assumptions", "parse_shapes", "shape_text"]

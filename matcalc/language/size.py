@@ -118,6 +118,8 @@ class Size:
         """Each name replaced by its value."""
         if self.atom is not None:
             return values.get(self.atom, self)
+        if not any(name in values for name in self.names):
+            return self
         result = _number(0)
         for monomial, c in self.terms:
             term = _polynomial({(): c})
@@ -140,7 +142,7 @@ class Size:
         from sympy import Add, Integer, Mul, Pow, Rational, Symbol
 
         def power(name: str, e: int) -> sympy.Expr:
-            symbol = Symbol(name, integer=True, positive=True)
+            symbol: sympy.Expr = Symbol(name, integer=True, positive=True)  # type: ignore[no-untyped-call]
             return symbol if e == 1 else Pow(symbol, Integer(e))
 
         def number(c: Coefficient) -> sympy.Expr:
@@ -148,7 +150,8 @@ class Size:
 
         if self.atom is not None:
             return power(self.atom, 1)
-        return Add(*(Mul(number(c), *(power(name, e) for name, e in monomial)) for monomial, c in self.terms))
+        total: sympy.Expr = Add(*(Mul(number(c), *(power(name, e) for name, e in monomial)) for monomial, c in self.terms))
+        return total
 
     def __str__(self) -> str:
         if self.atom is not None:
@@ -156,7 +159,8 @@ class Size:
         if not self.terms:
             return "0"
         bottom = max(c.denominator for _, c in self.terms)
-        text = " + ".join(_monomial_text(monomial, c * bottom) for monomial, c in sorted(self.terms, key=_shown)).replace("+ -", "- ")
+        terms = sorted(self.terms, key=_shown)
+        text = " + ".join(_monomial_text(monomial, c * bottom) for monomial, c in terms).replace("+ -", "- ")
         return text if bottom == 1 else f"({text})/{bottom}"
 
     @property
@@ -203,6 +207,7 @@ def _number(value: int) -> Size:
     return Size((((), value),) if value else ())
 
 
+Tokens = list[tuple[str | None, str | None, str | None]]
 TOKEN = re.compile(r"\s*(?:(\d+)|([^\W\d]\w*)|(.))")
 
 
@@ -213,14 +218,11 @@ def parse_size(text: str) -> Size:
         return name_size(text)
     if len(text) > 200:
         raise ValueError("a size is short")
-    tokens = [m.groups() for m in TOKEN.finditer(text.strip())]
+    tokens: Tokens = [(m[1], m[2], m[3]) for m in TOKEN.finditer(text.strip())]
     result, rest = _sum(tokens)
     if rest:
         raise ValueError(f"not a size: {text!r}")
     return result
-
-
-Tokens = list[tuple[str | None, str | None, str | None]]
 
 
 def _sum(tokens: Tokens) -> tuple[Size, Tokens]:

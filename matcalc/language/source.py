@@ -12,11 +12,10 @@ from matcalc.errors import Span
 from matcalc.language.syntax import Node
 
 OPEN, CLOSE = "([{⟨", ")]}⟩"
-INFIX = {"add": " + ", "sub": " - ", "mul": " ", "div": " / ", "hadamard": " .* ", "quotient": " ./ ", "badd": " .+ ", "bsub": " .- ",
-         "bmul": " .* ", "bdiv": " ./ ", "kron": " ⊗ "}
+INFIX = {"add": " + ", "sub": " - ", "mul": " ", "div": " / ", "hadamard": " .* ", "quotient": " ./ ", "badd": " .+ ",
+         "bsub": " .- ", "bmul": " .* ", "bdiv": " ./ ", "kron": " ⊗ "}
 LOOSE = frozenset(("add", "sub", "badd", "bsub", "neg", "sumover"))
-TIGHT = frozenset(("symbol", "let", "eye", "ones", "number", "size", "pi", "transpose", "inv", "power", "hpower", "bars", "norm",
-                   "norm2", "norm1", "norminf", "blocks", "unknown", "unit", "inner"))
+SPREAD = frozenset(INFIX) - {"kron"}
 
 
 def _borrowed(node: Node) -> bool:
@@ -73,7 +72,7 @@ def excerpt(source: str, node: Node, width: int = 40) -> str:
 def bracketed(source: str, node: Node, level: int) -> str:
     """The excerpt as an operand: 0 alone or in a sum, 1 a factor, 2 the base of a power or transpose."""
     text = excerpt(source, node, 60)
-    needs = node.op in LOOSE if level == 1 else level == 2 and (node.op in LOOSE or node.op in INFIX and node.op != "kron")
+    needs = node.op in LOOSE if level == 1 else level == 2 and node.op in (LOOSE | SPREAD)
     if needs and not (text.startswith("(") and text.endswith(")") and _wraps(text)):
         return f"({text})"
     return text
@@ -96,7 +95,7 @@ def written(node: Node, depth: int = 6) -> str:
 
     def factor(arg: Node, loose: bool = False) -> str:
         text = deeper(arg)
-        return f"({text})" if arg.op in LOOSE or loose and arg.op in INFIX else text
+        return f"({text})" if arg.op in LOOSE or (loose and arg.op in INFIX) else text
 
     match op:
         case "symbol" | "let" | "size":

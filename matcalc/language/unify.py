@@ -20,8 +20,8 @@ FRESH = "mnpqrkldshcuvwgjabef"      # names for sizes that nobody named
 class Misfit(Exception):
     """Shapes that don't fit; the message is only worded if it's going to be shown."""
 
-    def __init__(self, code: str, node: Node, message: str, shapes: tuple[Shape, ...] = (), labels: tuple[tuple[Node, Any], ...] = (),
-                 hints: str = "") -> None:
+    def __init__(self, code: str, node: Node, message: str, shapes: tuple[Shape, ...] = (),
+                 labels: tuple[tuple[Node, Any], ...] = (), hints: str = "") -> None:
         super().__init__(code)
         self.code, self.node, self.message, self.shapes, self.labels, self.hints = code, node, message, shapes, labels, hints
         self.attempt: Pass | None = None
@@ -70,8 +70,7 @@ class Solver:
             return True
         free_a, free_b = is_free(a), is_free(b)
         if free_a and free_b:
-            assert a.atom and b.atom
-            old, new = (a, b) if a.atom < b.atom else (b, a)
+            old, new = (a, b) if str(a.atom) < str(b.atom) else (b, a)     # the names are padded, so this is their order
             return self.bind(new, old, node, old.atom)
         if free_a:
             return self.bind(a, b, node)

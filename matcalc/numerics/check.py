@@ -22,8 +22,8 @@ import numpy as np
 import sympy as sp
 
 from matcalc.errors import MatcalcError
-from matcalc.language.syntax import Node, postorder
-from matcalc.numerics.evaluate import arguments, evaluate, evaluate_order
+from matcalc.language.syntax import Node
+from matcalc.numerics.evaluate import Step, arguments, evaluate, evaluate_steps, schedule
 from matcalc.numerics.functions import Array, flip, inner, shape, vec
 from matcalc.numerics.sample import MODES, Point, Sampler, Unmet, spread
 
@@ -133,7 +133,7 @@ def directions(rows: int, cols: int, rng: Generator) -> Array:
 class Question:
     """What is being checked."""
 
-    order: tuple[Node, ...]         # the nodes of the function, arguments first
+    steps: tuple[Step[Node], ...]   # the function
     shapes: frozenset[tuple[Size, Size]]    # the shapes in it
     kind: str
     wrt: tuple[str, str]            # the variable; two of them for a mixed second derivative
@@ -154,7 +154,7 @@ class Question:
 
     def function(self, point: Point, shifts: Mapping[str, Array]) -> Array:
         """The function at a stack of shifted points; contracted with the upstream gradient if there is one."""
-        value = evaluate_order(self.order, {**point.env, **{n: point.env[n] + s for n, s in shifts.items()}}, point.dims)
+        value = evaluate_steps(self.steps, {**point.env, **{n: point.env[n] + s for n, s in shifts.items()}}, point.dims)
         return value if self.upstream is None else inner(point.env[self.upstream], value)
 
     def at(self, point: Point, steps: Array, v: Array, entries: int) -> Array:
@@ -259,9 +259,9 @@ def check(typed: Typed, wrt: str | tuple[str, str], kind: str, answer: sp.Basic,
     """
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind}")
-    both = (wrt, wrt) if isinstance(wrt, str) else wrt
-    question = Question(tuple(postorder([typed.root], arguments)), frozenset(typed.shape.values()), kind, both, answer, structure,
-                        direction or ("V" if kind in ("hvp", "quadratic") else f"d{both[0]}"), upstream)
+    pair = (wrt, wrt) if isinstance(wrt, str) else wrt
+    question = Question(tuple(schedule(typed.root, arguments)), frozenset(typed.shape.values()), kind, pair, answer, structure,
+                        direction or ("V" if kind in ("hvp", "quadratic") else f"d{pair[0]}"), upstream)
     done, worst, mode = 0, 0.0, MODES[0]
     try:
         sampler, rng = Sampler.of(typed), np.random.default_rng(seed)
@@ -294,7 +294,7 @@ def judge(question: Question, sampler: Sampler, rng: Generator, number: int, mod
         entries = max((rows.value(point.dims) * cols.value(point.dims) for rows, cols in question.shapes), default=1)
         if entries > LARGEST:
             raise Skipped(f"an array with {entries} entries is too large to check")
-        value = evaluate_order(question.order, point.env, point.dims)
+        value = evaluate_steps(question.steps, point.env, point.dims)
         if not np.isfinite(value).all():
             trouble = trouble or "the expression has no finite value at any sample"
             continue
@@ -331,18 +331,18 @@ def agree(left: Typed, right: Typed, *, seed: int = 0, trials: int = 5, toleranc
     """
     try:
         sampler, rng = Sampler.of(left, right), np.random.default_rng(seed)
-        orders = [tuple(postorder([typed.root], arguments)) for typed in (left, right)]
+        both = [tuple(schedule(typed.root, arguments)) for typed in (left, right)]
         with np.errstate(all="ignore"):
             mode, worst = MODES[0], 0.0
             for number in range(trials):
-                point, values, mode = _common(orders, sampler, rng, number, mode)
+                point, values, mode = _common(both, sampler, rng, number, mode)
                 if shape(values[0]) != shape(values[1]):
                     a, b = ("×".join(map(str, shape(value))) for value in values)
                     return Agreement(False, number + 1, None, f"one is {a}, the other {b}", point.env, point.dims, *values)
                 worst = max(worst, apart(*values))
                 if worst > tolerance:
                     return _simplest(Agreement(False, number + 1, worst, "they differ", point.env, point.dims, *values),
-                                     orders, sampler, rng, tolerance)
+                                     both, sampler, rng, tolerance)
     except (Skipped, Unmet) as why:
         return Agreement(False, 0, None, why.args[0])
     except MatcalcError as error:
@@ -355,24 +355,25 @@ def apart(a: Array, b: Array) -> float:
     return float(np.abs(a - b).max()) / max(float(np.abs(a).max()), float(np.abs(b).max()), FLOOR)
 
 
-def _common(orders: list[tuple[Node, ...]], sampler: Sampler, rng: Generator, number: int,
+def _common(both: list[tuple[Step[Node], ...]], sampler: Sampler, rng: Generator, number: int,
             mode: str) -> tuple[Point, list[Array], str]:
     """A point where both have a value, the values, and how it was drawn."""
     for point, drawn in draws(sampler, rng, number, mode):
-        values = [evaluate_order(order, point.env, point.dims) for order in orders]
+        values = [evaluate_steps(steps, point.env, point.dims) for steps in both]
         if all(np.isfinite(value).all() for value in values):
             return point, values, drawn
     raise Skipped("they have no common finite value at any sample")
 
 
-def _simplest(found: Agreement, orders: list[tuple[Node, ...]], sampler: Sampler, rng: Generator, tolerance: float) -> Agreement:
+def _simplest(found: Agreement, both: list[tuple[Step[Node], ...]], sampler: Sampler, rng: Generator,
+              tolerance: float) -> Agreement:
     """The same difference at small integers, if a few draws find it there."""
     for number in range(12):
         try:
             point = sampler.draw(rng, number % 2, "integer")
         except Unmet:
             continue
-        values = [evaluate_order(order, point.env, point.dims) for order in orders]
+        values = [evaluate_steps(steps, point.env, point.dims) for steps in both]
         if all(np.isfinite(value).all() for value in values) and apart(*values) > tolerance:
             return Agreement(False, found.trials, found.max_rel_error, found.reason, point.env, point.dims, *values)
     return found

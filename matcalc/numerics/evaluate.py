@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import sympy as sp
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 Environment = Mapping[str, Array]
 Dimensions = Mapping[str, int]
 Binary = Callable[[Array, Array], Array]
+T = TypeVar("T")
 
 
 def constant(value: float) -> Array:
@@ -60,8 +62,46 @@ def summed(lower: Array, upper: Array, term: Callable[[int], Array]) -> Array:
 
 
 def bind(env: Environment, dims: Dimensions, name: str, i: int) -> tuple[Environment, Dimensions]:
-    """The surroundings of the body of a sum."""
-    return {**env, name: constant(i)}, {**dims, name: i}
+    """The surroundings of the body of a sum: its index, and x_i as the i-th of a family."""
+    members = {family: env[key] for family in env if family.endswith(f"_{name}") and (key := member(family, i)) in env}
+    return {**env, **members, name: constant(i)}, {**dims, name: i}
+
+
+def member(family: str, i: int) -> str:
+    """The name under which the i-th of a family is kept."""
+    return f"{family}@{i}"
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[T]):
+    """A node, what it is computed from, and what nobody needs afterwards."""
+
+    node: T
+    args: tuple[T, ...]
+    dead: tuple[T, ...]
+
+
+def schedule(root: T, below: Callable[[T], Iterable[T]]) -> list[Step[T]]:
+    """The nodes of a DAG, arguments first, such that no value is kept for longer than needed."""
+    order = [(node, tuple(below(node))) for node in postorder([root], below)]
+    seen: set[T] = {root}
+    steps = []
+    for node, args in reversed(order):
+        dead = tuple(a for a in dict.fromkeys(args) if a not in seen)
+        seen.update(dead)
+        steps.append(Step(node, args, dead))
+    return steps[::-1]
+
+
+def run(steps: Sequence[Step[T]], value: Callable[[T, list[Array]], Array]) -> Array:
+    """The value of the last step."""
+    values: dict[T, Array] = {}
+    for step in steps:
+        result = value(step.node, [values[a] for a in step.args])
+        for node in step.dead:
+            del values[node]
+        values[step.node] = result
+    return values[steps[-1].node]
 
 
 # ---------------------------------------------------------------- the function, as typed
@@ -105,15 +145,12 @@ def evaluate_typed(typed: Typed, env: Environment, dims: Dimensions) -> Array:
 
 def evaluate_node(root: Node, env: Environment, dims: Dimensions) -> Array:
     """The value of a typed node."""
-    return evaluate_order(list(postorder([root], arguments)), env, dims)
+    return evaluate_steps(schedule(root, arguments), env, dims)
 
 
-def evaluate_order(order: Sequence[Node], env: Environment, dims: Dimensions) -> Array:
-    """The value of the last of some nodes, each of which comes after its arguments."""
-    values: dict[Node, Array] = {}
-    for node in order:
-        values[node] = node_value(node, [values[a] for a in arguments(node)], env, dims)
-    return values[order[-1]]
+def evaluate_steps(steps: Sequence[Step[Node]], env: Environment, dims: Dimensions) -> Array:
+    """The value of a typed expression that is evaluated more than once."""
+    return run(steps, lambda node, args: node_value(node, args, env, dims))
 
 
 def node_value(node: Node, args: list[Array], env: Environment, dims: Dimensions) -> Array:
@@ -176,10 +213,7 @@ def below(node: sp.Basic) -> Iterable[sp.Basic]:
 
 def evaluate(expr: sp.Basic, env: Environment, dims: Dimensions) -> Array:
     """The value of a sympy expression (a number is 1×1), in one walk through its DAG."""
-    values: dict[sp.Basic, Array] = {}
-    for node in postorder([expr], below):
-        values[node] = basic_value(node, [values[a] for a in below(node)], env, dims)
-    return values[expr]
+    return run(schedule(expr, below), lambda node, args: basic_value(node, args, env, dims))
 
 
 def integer(expr: Any, env: Environment, dims: Dimensions) -> int:

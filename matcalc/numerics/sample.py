@@ -15,7 +15,7 @@ import numpy as np
 
 from matcalc.errors import MatcalcError
 from matcalc.language.syntax import Node, postorder
-from matcalc.numerics.evaluate import evaluate_node, size
+from matcalc.numerics.evaluate import evaluate_node, member, size
 from matcalc.numerics.functions import Array, shape, softmax
 
 if TYPE_CHECKING:
@@ -308,6 +308,8 @@ class Sampler:
     orders: tuple[Assumption, ...]          # assumptions about sizes
     equations: tuple[Assumption, ...]       # assumptions about arrays
     windows: tuple[tuple[object, Size, Size], ...]     # im2col: (k, rows, columns)
+    exponents: frozenset[str]               # symbols in the exponent of a matrix, which count
+    families: Mapping[str, Node]            # x_i under a sum over i, and the upper end of that sum
 
     @staticmethod
     def of(*expressions: Typed) -> Sampler:
@@ -317,6 +319,8 @@ class Sampler:
         indices: dict[str, Size] = {}
         assumptions: dict[str, Assumption] = {}
         windows: list[tuple[object, Size, Size]] = []
+        exponents: set[str] = set()
+        families: dict[str, Node] = {}
         for typed in expressions:
             symbols.update({**typed.unused, **typed.symbols})
             found.update(dict.fromkeys(typed.sizes))
@@ -330,6 +334,10 @@ class Sampler:
                 elif node.op == "im2col":
                     k = node.value[0] if isinstance(node.value, tuple) else node.value
                     windows.append((k, *typed.shape[node.args[0]]))
+                elif node.op == "power" and not rows.is_one:
+                    exponents |= names(node.args[1])
+                elif node.op == "sumover":
+                    families.update({x: node.args[1] for x in names(node.args[2]) if x.endswith(f"_{node.value}")})
         for s in sizes:
             found.update(dict.fromkeys(s.names))
         known = set(found)
@@ -337,13 +345,17 @@ class Sampler:
                        if (names(a.left) | names(a.right)) <= known - set(symbols) and _sizes_only(a)}
         return Sampler(symbols, tuple(found), frozenset(s for s in sizes if not s.is_one), indices,
                        tuple(a for text, a in assumptions.items() if text in about_sizes),
-                       tuple(a for text, a in assumptions.items() if text not in about_sizes), tuple(windows))
+                       tuple(a for text, a in assumptions.items() if text not in about_sizes), tuple(windows),
+                       frozenset(exponents), families)
 
     def draw(self, rng: Generator, number: int, mode: str = "normal") -> Point:
         """The number-th point: sizes depend on the number, arrays on the mode."""
         dims = self.draw_dims(rng, number)
         env: Mapping[str, Array] = {
-            name: draw_array(d.properties, d.rows.value(dims), d.cols.value(dims), rng, mode) for name, d in self.symbols.items()}
+            name: draw_array(d.properties | {"integer"} if name in self.exponents else d.properties,
+                             d.rows.value(dims), d.cols.value(dims), rng, mode) for name, d in self.symbols.items()}
+        if self.families:
+            env = {**env, **self.draw_families(env, dims, rng, mode)}
         for index, range_ in self.indices.items():
             dims[index] = int(rng.integers(1, range_.value(dims) + 1))
         for assumption in self.equations:
@@ -352,6 +364,18 @@ class Sampler:
             if len(self.equations) > 1 and not holds(assumption, env, dims):
                 raise Unmet(f"no sample meets the assumption `{assumption.text}` together with the others")
         return Point(env, dims)
+
+    def draw_families(self, env: Mapping[str, Array], dims: Mapping[str, int], rng: Generator, mode: str) -> dict[str, Array]:
+        """An array for each member of x_i, as many as the sum has terms."""
+        members = {}
+        for family, upper in self.families.items():
+            if family not in self.symbols:
+                continue
+            d = self.symbols[family]
+            count = round(float(evaluate_node(upper, env, dims).flat[0]))
+            for i in range(1, min(count, 99) + 1):
+                members[member(family, i)] = draw_array(d.properties, *shape(env[family]), rng, mode)
+        return members
 
     def draw_dims(self, rng: Generator, number: int) -> dict[str, int]:
         """Small sizes, different ones for different names, products and fixed sizes."""

@@ -42,7 +42,7 @@ def render(error: MatcalcError) -> str:
       |   ^
       = help: add `)`
     """
-    lines = textwrap.wrap(f"error[{error.code}]: {_clean(_message(error))}", WIDTH, subsequent_indent="  ", **KEEP)
+    lines = _wrap(f"error[{error.code}]: {_clean(_message(error))}", WIDTH, then="  ")
     gutter = 1
     if error.source is not None and error.span is not None and error.source.strip():
         groups = _by_line(error.source, error.span, error.labels)
@@ -52,11 +52,12 @@ def render(error: MatcalcError) -> str:
             lines += _show(number, text, marks, gutter)
     if error.hint:
         first = " " * gutter + " = help: "
-        lines += textwrap.wrap(_clean(error.hint), WIDTH, initial_indent=first, subsequent_indent=" " * len(first), **KEEP) or []
+        lines += _wrap(_clean(error.hint), WIDTH, first, " " * len(first))
     return "\n".join(lines)
 
 
-KEEP = {"break_long_words": True, "break_on_hyphens": False}
+def _wrap(text: str, width: int, first: str = "", then: str = "") -> list[str]:
+    return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=then, break_on_hyphens=False)
 
 
 def _message(error: MatcalcError) -> str:
@@ -102,7 +103,8 @@ def _show(number: int, text: str, marks: list[Mark], gutter: int) -> list[str]:
     def column(at: int) -> int:
         return columns[at] if at < len(columns) else columns[-1] + at - len(columns) + 1
 
-    placed = sorted(((column(m.start), max(column(m.end), column(m.start) + 1), m) for m in marks), key=lambda p: (p[0], p[1], p[2].main))
+    placed = [(column(m.start), max(column(m.end), column(m.start) + 1), m) for m in marks]
+    placed.sort(key=lambda p: (p[0], p[1], p[2].main))
     under = [" "] * (max(end for _, end, _ in placed))
     for start, end, mark in sorted(placed, key=lambda p: p[2].main):
         under[start:end] = ("^" if mark.main else "~") * (end - start)
@@ -118,7 +120,7 @@ def _show(number: int, text: str, marks: list[Mark], gutter: int) -> list[str]:
     for start, label in reversed(below):
         label = _clean(label)
         start = max(0, min(start, room - len(label)))
-        for k, piece in enumerate(textwrap.wrap(label, max(room - start, 20), **KEEP)):
+        for k, piece in enumerate(_wrap(label, max(room - start, 20))):
             shown.append(f"{bar} {' ' * (start + 2 * (k > 0))}{piece}")
     return shown
 

@@ -108,6 +108,8 @@ def raised(kind: str, base: Form, exponent: Form) -> Form:
 
 def transposed(form: Form) -> Form:
     match form.kind:
+        case "minus":
+            return minus(transposed(form.parts[0]))
         case "inverse":
             return postfix("coinverse", form.parts[0])
         case "coinverse":
@@ -443,7 +445,8 @@ def _matpow(node: Any, memo: Memo) -> Form:
         return inverted(memo[base])
     if isinstance(base, sp.Inverse) and k.is_Integer:
         base, k = base.args[0], -k
-    return raised("power", memo[base], memo[k] if k in memo else number(k))
+    power = raised("power", memo[base.args[0] if isinstance(base, sp.Transpose) else base], memo[k] if k in memo else number(k))
+    return transposed(power) if isinstance(base, sp.Transpose) else power        # (X^2)'
 
 
 def _negative_power(node: Any) -> bool:
@@ -522,7 +525,7 @@ def _add(node: Any, memo: Memo) -> Form:
 
 def _term_order(term: tuple[bool, Form]) -> tuple[Any, ...]:
     negative, form = term
-    return negative, _numeric(form), -_degree(form), _lead(form).lower(), _lead(form)
+    return negative, _numeric(form), -_degree(form), form.kind == "name" and form.data in LETTER, _lead(form).lower(), _lead(form)
 
 
 def _numeric(form: Form) -> bool:

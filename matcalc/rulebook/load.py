@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -128,9 +127,17 @@ class Rule:
         return next((i for i, word in enumerate(operands) if word in "Vv"), None)
 
     @cached_property
+    def takes_number(self) -> bool:
+        """Whether the first operand of the subject is declared a number."""
+        first = re.search(r"[^\W\d]\w*(?!\w*\()", self.subject.split("(", 1)[-1] if "(" in self.subject else self.subject)
+        return first is not None and re.search(rf"\b{first[0]}: scalar", self.where) is not None
+
+    @cached_property
     def digest(self) -> str:
         """Names this very equation under these very conditions, so that a stored verification can't go stale."""
-        return sha256("\n".join((self.kind, self.text, self.where)).encode()).hexdigest()[:12]
+        from zlib import crc32
+
+        return f"{crc32(chr(10).join((self.kind, self.text, self.where)).encode()):08x}"
 
 
 PROPERTY_WORDS = frozenset("""scalar number symmetric skew spd psd diagonal orthogonal invertible lower upper positive nonzero unit
@@ -271,6 +278,7 @@ class RuleBook:
 
     folder: Path
     extra: tuple[Rule, ...] = ()
+    records: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, compare=False)    # verifications of the user's rules, by name
 
     def of_kind(self, kind: str) -> tuple[Rule, ...]:
         """The rules of a kind; a user's own come first."""
@@ -342,15 +350,24 @@ class RuleBook:
 
     @cached_property
     def verified(self) -> Mapping[str, Mapping[str, Any]]:
-        """The stored verification of each rule, by digest: trials and largest relative error."""
+        """The stored verification of each rule: its digest, the number of trials and the largest relative error."""
         path = self.folder / "verified.toml"
-        return MappingProxyType(careful(path.read_text(encoding="utf-8")) if path.is_file() else {})
+        stored = records_of(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return MappingProxyType({**stored, **self.records})
 
-    def extended(self, rules: Iterable[Rule]) -> RuleBook:
-        """This book with a user's rules, whose names must be new."""
-        book = RuleBook(self.folder, self.extra + tuple(rules))
+    def extended(self, rules: Iterable[Rule], records: Mapping[str, Mapping[str, Any]] | None = None) -> RuleBook:
+        """This book with a user's rules, whose names must be new, and their verifications."""
+        book = RuleBook(self.folder, self.extra + tuple(rules), {**self.records, **(records or {})})
         _ = book.by_name
         return book
+
+
+RECORD = re.compile(r'^([a-z0-9-]+) = \{ digest = "(\w+)", trials = (\d+), max_rel_error = ([\d.e+-]+) \}$', re.M)
+
+
+def records_of(text: str) -> dict[str, dict[str, Any]]:
+    """The stored verifications: one line each, as `python -m matcalc.rulebook.verify` writes them."""
+    return {name: {"digest": digest, "trials": int(trials), "max_rel_error": float(error)} for name, digest, trials, error in RECORD.findall(text)}
 
 
 FRIENDLY = {"mul": "product", "tr": "trace", "div": "division", "neg": "negative"}
@@ -397,7 +414,7 @@ def load_user_rules(path: str | Path, book: RuleBook | None = None) -> RuleBook:
     rules = rules_of(text, None, str(path))
     if not rules:
         raise RuleError("bad-rule-file", f"{path} holds no rule")
-    known = NAMES.keys()
+    records: dict[str, dict[str, Any]] = {}
     for rule in rules:
         try:
             result = verify(rule)
@@ -409,9 +426,8 @@ def load_user_rules(path: str | Path, book: RuleBook | None = None) -> RuleBook:
         if not result.ok:
             raise RuleError("false-rule", f"rule '{rule.name}' is false: {result.reason}", source=rule.text, span=(0, len(rule.text)),
                             hint=result.counterexample)
-        if rule.kind == "differentials" and rule.operation not in known and rule.operation not in SYNTACTIC:
-            raise RuleError("bad-rule", f"rule '{rule.name}' is about no operation of the language", source=rule.text)
-    return (book or rule_book()).extended(rules)
+        records[rule.name] = {"digest": rule.digest, "trials": result.trials, "max_rel_error": result.max_rel_error}
+    return (book or rule_book()).extended(rules, records)
 
 
 SYNTACTIC = frozenset({"add", "sub", "neg", "mul", "scale", "div", "transpose", "hadamard", "quotient", "hpower", "power", "scalar-power", "blocks"})
@@ -484,5 +500,5 @@ def verification_text(rule: Rule, book: RuleBook) -> str:
     """What the stored verification says of this very rule."""
     record = book.verified.get(rule.name, {})
     if record.get("digest") != rule.digest:
-        return "on loading" if rule in book.extra else "not yet"
+        return "not yet"
     return f"numerically at {record['trials']} random points, largest relative error {record['max_rel_error']:.0e}"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice, permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,7 @@ from matcalc.language.syntax import Node, postorder
 from matcalc.numerics.check import richardson
 from matcalc.numerics.evaluate import evaluate_node
 from matcalc.numerics.functions import Array, shape
-from matcalc.numerics.sample import Point, Sampler, Unmet
+from matcalc.numerics.sample import Point, Sampler, Unmet, draw_array, holds
 from matcalc.rulebook.load import Rule, depths, rule_book
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ def prepare(rule: Rule) -> Case:
     for name, d in first.symbols.items():
         known.setdefault(name, d)
     moving = {name: d for name, d in first.symbols.items() if rule.kind == "differentials" and not d.properties & {"integer", "onehot"}}
-    for name, d in first.symbols.items():
-        known["d" + name] = Declaration("d" + name, d.rows, d.cols, frozenset(FOLLOWED[p] for p in d.properties if p in FOLLOWED))
+    for name, d in moving.items():
+        known["d" + name] = Declaration("d" + name, d.rows, d.cols, followed(d))
     second = typed(without_d(right), rule.sides[1], known, orders)
     return Case(rule, first, second, moving, Sampler.of(first, second))
 
@@ -112,6 +113,11 @@ def without_d(root: Node) -> Node:
     return new[root]
 
 
+def followed(d: Declaration) -> frozenset[str]:
+    """The properties that d(X) has from those of X."""
+    return frozenset(FOLLOWED[p] for p in d.properties if p in FOLLOWED)
+
+
 # ---- judging ----
 
 def verify(rule: Rule, seed: int = 0) -> Verification:
@@ -134,12 +140,14 @@ def shapes_differ(case: Case) -> str | None:
     """How the two sides, or the two factors of an inner product, differ in shape."""
     from matcalc.language.shapes import shape_text
 
-    pairs = [(case.left, case.left.root, "the left side is"), (case.right, case.right.root, "the right side")]
-    if case.rule.kind == "adjoints":
-        pairs = [(side, a, text) for side, root, _ in pairs for a, text in zip(root.args, ("in an inner product, one factor is", "the other"), strict=True)]
-    for (one, a, text), (two, b, also) in zip(pairs[::2], pairs[1::2], strict=True):
-        if one.shape[a] != two.shape[b]:
-            return f"{text} {shape_text(one.shape[a])}, {also} {shape_text(two.shape[b])}"
+    pairs = [("the left side is", case.left, "the right side", case.right)]
+    if case.rule.kind == "adjoints":        # each factor by itself: inner(a, b) also takes a row beside a column
+        known = {**case.left.symbols, **case.right.symbols}
+        factors = [[typed(a, text, known, ()) for a in side.args] for side, text in zip((case.rule.left, case.rule.right), case.rule.sides, strict=True)]
+        pairs = [("a factor is", one, "the other", two) for one, two in factors]
+    for text, one, also, two in pairs:
+        if one.shape[one.root] != two.shape[two.root]:
+            return f"{text} {shape_text(one.shape[one.root])}, {also} {shape_text(two.shape[two.root])}"
     return None
 
 
@@ -173,27 +181,28 @@ def values(case: Case, seed: int) -> Iterator[tuple[Point, Array, Array]]:
             point = with_tangents(case, case.sampler.draw(rng, number, mode), rng)
         except Unmet:
             continue
-        left = difference(case, point) if case.rule.kind == "differentials" else evaluate_node(case.left.root, point.env, point.dims)
-        yield point, left, evaluate_node(case.right.root, point.env, point.dims)
+        yield point, *sides(case, point)
 
 
-def with_tangents(case: Case, point: Point, rng: Generator) -> Point:
-    """The point with a tangent dX for each moving X, in the structure of X."""
+def sides(case: Case, point: Point) -> tuple[Array, Array]:
+    """The values of both sides at a point."""
+    left = difference(case, point) if case.rule.kind == "differentials" else evaluate_node(case.left.root, point.env, point.dims)
+    return left, evaluate_node(case.right.root, point.env, point.dims)
+
+
+def with_tangents(case: Case, point: Point, rng: Generator, length: float | None = 1.0) -> Point:
+    """The point with a tangent dX of bounded length for each moving X, in the structure of X."""
     env = dict(point.env)
     for name, d in case.moving.items():
         x = env[name]
-        v = env.get("d" + name)
-        if v is None:
-            from matcalc.numerics.sample import draw_array
-
-            v = draw_array(frozenset(FOLLOWED[p] for p in d.properties if p in FOLLOWED), *shape(x), rng)
+        v = env["d" + name] if "d" + name in env else draw_array(followed(d), *shape(x), rng)
         if "orthogonal" in d.properties:
             v = x @ (v - v.T)
         elif "unit" in d.properties:
             v = v - x * (x * v).sum()
         elif "simplex" in d.properties:
             v = v - v.mean()
-        env["d" + name] = v / max(1.0, float(np.sqrt((v * v).sum())))
+        env["d" + name] = v if length is None else v * min(1.0, length / float(np.sqrt((v * v).sum())))
     return Point(env, point.dims)
 
 
@@ -229,17 +238,22 @@ def distance(case: Case, point: Point, left: Array, right: Array) -> float:
 # ---- counterexamples ----
 
 def counterexample(case: Case, seed: int) -> str | None:
-    """A point of small integers at which the sides differ, described; None if there is none in a few draws."""
+    """A small point, of integers if possible, at which the sides differ, described; None if a few draws find none."""
     rng = np.random.default_rng(seed)
-    for number in range(12):
-        try:
-            point = with_tangents(case, case.sampler.draw(rng, 3 * number, "integer"), rng)
-        except Unmet:
-            continue
-        left = difference(case, point) if case.rule.kind == "differentials" else evaluate_node(case.left.root, point.env, point.dims)
-        right = evaluate_node(case.right.root, point.env, point.dims)
-        if np.isfinite(left).all() and np.isfinite(right).all() and not distance(case, point, left, right) <= TOLERANCE:
-            return described(point, left, right)
+    names = sorted(case.sampler.names)
+    for mode in ("integer", "normal", "positive"):
+        for sizes in permutations(range(2, 2 + len(names))):
+            dims = dict(zip(names, sizes, strict=True))
+            if not all(holds(order, {}, dims) for order in case.sampler.orders):
+                continue
+            env = {name: draw_array(d.properties, d.rows.value(dims), d.cols.value(dims), rng, mode) for name, d in case.sampler.symbols.items()}
+            try:
+                point = with_tangents(case, Point(env, dims), rng, None if mode == "integer" else 1.0)
+                left, right = sides(case, point)
+            except ValueError:      # sizes that an im2col doesn't allow
+                continue
+            if np.isfinite(left).all() and np.isfinite(right).all() and not distance(case, point, left, right) <= 1e-3:
+                return described(point, left, right)
     return None
 
 
@@ -249,8 +263,9 @@ def described(point: Point, left: Array, right: Array) -> str:
     if shape(left) != shape(right):
         return f"at {what} the left side is {'×'.join(map(str, shape(left)))}, the right side {'×'.join(map(str, shape(right)))}"
     i, j = np.unravel_index(int(np.nan_to_num(np.abs(left - right), nan=np.inf).argmax()), shape(left))
-    where = "" if left.size == 1 else f" (in row {i + 1}, column {j + 1})"
-    return f"at {what} the left side is {left[i, j]:.6g}, the right side {right[i, j]:.6g}{where}"
+    where = "" if left.size == 1 else f" in row {i + 1}, column {j + 1}"
+    one, two = (f"{np.round(a[i, j], 9) + 0.0:.6g}" for a in (left, right))
+    return f"at {what} the left side is {one}, the right side {two}{where}"
 
 
 def written(a: Array) -> str:
@@ -270,7 +285,7 @@ def mutants(rule: Rule) -> Iterator[tuple[str, Rule]]:
     case = prepare(rule)
     before, right, after = changed_part(rule)
     with np.errstate(all="ignore"):
-        seen = [value for value in (part_value(case, point) for point, left, _ in values(case, 1) if np.isfinite(left).all())][:POINTS]
+        seen = list(islice((part_value(case, point) for point, left, _ in values(case, 1) if np.isfinite(left).all()), POINTS))
     if all(not value.any() for value in seen):
         yield "raised", with_right(rule, f"{before}({right}) + 1{after}")
         return

@@ -74,7 +74,8 @@ def commutes(x: Basic) -> bool:
 class Terms:
     """Smart constructors over one set of declared properties (`{"S": {"symmetric"}}`)."""
 
-    def __init__(self, properties: Mapping[str, Iterable[str]] | None = None) -> None:
+    def __init__(self, properties: Mapping[str, Iterable[str]] | None = None, larger: Iterable[tuple[Any, Any]] = ()) -> None:
+        self.larger = frozenset(larger)      # pairs of sizes (a, b) with a > b assumed
         self.properties = {k: frozenset(v) for k, v in (properties or {}).items()}
         self._nodes: dict[Any, Basic] = {}
         self._order: dict[Basic, int] = {}
@@ -94,6 +95,8 @@ class Terms:
         node = self._nodes.get(key)
         if node is None:
             node = Basic.__new__(cls, *args)
+            if cls is DiagMatrix:       # sympy keeps these two beside the arguments
+                node._shape, node._vector = shape, args[0]  # type: ignore[attr-defined]
             self._nodes[key] = node
             self._order[node] = len(self._order)
             if shape is not None:
@@ -189,7 +192,7 @@ class Terms:
                 found.setdefault(self.ones(*shape), []).append(t)
             elif not isinstance(t, ZeroMatrix):
                 c, rest = self.split(t)
-                if isinstance(rest, MatAdd) and rest not in self.opaque:
+                if isinstance(rest, MatAdd) and c.is_Rational and rest not in self.opaque:
                     stack.extend(self.scale(c, a) for a in reversed(rest.args))
                 else:
                     found.setdefault(rest, []).append(c)
@@ -298,15 +301,15 @@ class Terms:
         if isinstance(a, Identity):
             return b
         (p, j), (q, k) = self.base(a), self.base(b)
-        if p is q and self.shape(p)[0] == self.shape(p)[1] and not isinstance(p, OneMatrix | DiagMatrix):
+        if p == q and self.shape(p)[0] == self.shape(p)[1] and not isinstance(p, OneMatrix | DiagMatrix):
             return self.power(p, j + k)
         if isinstance(a, OneMatrix) and isinstance(b, OneMatrix):
             return self.scale(self.shape(a)[1], self.ones(self.shape(a)[0], self.shape(b)[1]))
         if isinstance(a, DiagMatrix) and isinstance(b, DiagMatrix):
             return self.diag(self.hadamard(a.args[0], b.args[0]))
-        if isinstance(a, Transpose) and a.args[0] is b and self.has(b, "orthogonal"):
+        if isinstance(a, Transpose) and a.args[0] == b and self.has(b, "orthogonal"):
             return self.identity(self.shape(b)[1])
-        if isinstance(b, Transpose) and b.args[0] is a and self.has(a, "orthogonal") and self.shape(a)[0] == self.shape(a)[1]:
+        if isinstance(b, Transpose) and b.args[0] == a and self.has(a, "orthogonal") and self.shape(a)[0] == self.shape(a)[1]:
             return self.identity(self.shape(a)[0])
         if isinstance(a, KroneckerProduct) and isinstance(b, KroneckerProduct) and len(a.args) == len(b.args) == 2:
             if all(self.shape(x)[1] == self.shape(y)[0] for x, y in zip(a.args, b.args, strict=True)):
@@ -391,7 +394,7 @@ class Terms:
     def _square(self, chain: list[Any]) -> Any | None:
         """Y' Y is ‖Y‖²."""
         half, odd = divmod(len(chain), 2)
-        if odd or any(self.transpose(chain[half - 1 - i]) is not chain[half + i] for i in range(half)):
+        if odd or any(self.transpose(chain[half - 1 - i]) != chain[half + i] for i in range(half)):
             return None
         return Pow(self.norm(self.mul(*chain[half:])), 2)
 
@@ -442,7 +445,7 @@ class Terms:
             if all(self.shape(a)[0] == self.shape(a)[1] for a in x.args):
                 return Mul(c, *(self.trace(a) for a in x.args))
         flipped = self.transpose(x)
-        if flipped is not x and self._rank((flipped,)) < self._rank((x,)):
+        if flipped != x and self._rank((flipped,)) < self._rank((x,)):
             x = flipped
         return Mul(c, self.make(Trace, (x,), None))
 
@@ -516,9 +519,9 @@ class Terms:
             case HadamardProduct() | HadamardPower():
                 if cols != 1:
                     inside = [self.transpose(a) for a in x.args]
-                    if all(a is b for a, b in zip(inside, x.args, strict=True)):
+                    if all(a == b for a, b in zip(inside, x.args, strict=True)):
                         return x
-                    if all(isinstance(a, Transpose) or a is b for a, b in zip(x.args, inside, strict=True)):
+                    if all(isinstance(a, Transpose) or a == b for a, b in zip(x.args, inside, strict=True)):
                         return self.hadamard(*inside) if isinstance(x, HadamardProduct) else self.hpower(*inside)
             case MatrixSum():
                 return self.sum_over(*x.args[:3], self.transpose(x.args[3]))
@@ -534,7 +537,7 @@ class Terms:
                     return self.blocks(c, r, [self.transpose(cells[i * c + j]) for j in range(c) for i in range(r)])
                 if TABLE[op].entrywise and cols != 1 if op in TABLE else False:
                     inside_ = self.transpose(args[0])
-                    if inside_ is args[0]:
+                    if inside_ == args[0]:
                         return x
                     if isinstance(args[0], Transpose):
                         return self.apply(op, inside_)
@@ -723,8 +726,11 @@ class Terms:
             rest = [x for x in arrays if not isinstance(x, Identity)]
             if not rest:
                 return self.scale(Mul(*(x for x in xs if not is_array(x))), ids[0])
-            if any(isinstance(x, DiagMatrix) for x in rest):
+            if any(self.is_diagonal(x) for x in rest):
                 return self.hadamard(*(x for x in xs if not isinstance(x, Identity)))
+            flipped = [self.transpose(x) for x in rest]
+            if self._rank(tuple(flipped)) < self._rank(tuple(rest)):
+                xs = (*(x for x in xs if not is_array(x)), *flipped, ids[0])
         return self.back(Mul(*(self.form(x) for x in xs)), shape)
 
     def quotient(self, a: Any, b: Any) -> Any:
@@ -745,6 +751,21 @@ class Terms:
         if not is_array(x):
             return self.scalar(name, x)
         return self.back(self.scalar(name, self.form(x)), self.shape(x))
+
+    def is_diagonal(self, x: Any) -> bool:
+        """Whether x is known to be a diagonal matrix."""
+        match x:
+            case MatrixSymbol():
+                return self.has(x, "diagonal")
+            case DiagMatrix() | Identity():
+                return True
+            case Inverse() | MatPow() | Transpose():
+                return self.is_diagonal(x.args[0])
+            case MatMul() | MatAdd():
+                return all(self.is_diagonal(a) for a in x.args if is_array(a))
+            case HadamardProduct():
+                return any(self.is_diagonal(a) for a in x.args)
+        return False
 
     # ------------------------------------------------------------------ the other operations
 
@@ -877,7 +898,7 @@ class Terms:
             case Transpose():
                 return self.det(x.args[0])
         flipped = self.transpose(x)
-        if flipped is not x and self._rank((flipped,)) < self._rank((x,)):
+        if flipped != x and self._rank((flipped,)) < self._rank((x,)):
             x = flipped
         return self.make(Determinant, (x,), None)
 
@@ -911,7 +932,7 @@ class Terms:
             return abs(rational) * sp.sqrt(self.shape(x)[0])
         flipped = self.transpose(x)
         a, flipped = self.split(flipped)
-        if a == c and flipped is not x and self._rank((flipped,)) < self._rank((x,)) or isinstance(x, Transpose):
+        if a == c and flipped != x and self._rank((flipped,)) < self._rank((x,)) or isinstance(x, Transpose):
             x = flipped
         return Mul(abs(rational), self.number("norm", x))
 
