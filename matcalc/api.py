@@ -304,7 +304,7 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
     if kind in ("gradient", "hessian") and terms.shape(f) != (1, 1):
         raise UndefinedError("not-a-number", f"a {kind} needs a number, this expression is {shape_text(terms.shape(f))}",
                              source=typed.source, span=typed.root.span)
-    raw = engine.derivative(f, x, kind)
+    raw = engine.derivative(folded(terms, book, f), x, kind)
     store = terms
     if free != full:
         store = Terms(full, larger)
@@ -324,6 +324,15 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
         expr = store.transpose(expr)
     expr = present(store, expr)
     return Result(question, f, expr, kind, name, layout, tuple(notes), time.perf_counter() - start, store, engine, seed, structure)
+
+
+def folded(terms: Terms, book: RuleBook, f: Any) -> Any:
+    """The function with its definitions recognised (1/(1 + exp(-t)) is sigmoid(t)); nothing else is rearranged."""
+    from matcalc.calculus.identities import rewrites
+    from matcalc.calculus.simplify import Simplifier
+
+    found = rewrites(terms, book, f)
+    return Simplifier(terms, found, only_rewrites=True).simplified(f) if found else f
 
 
 def orders(typed: Typed) -> set[tuple[Any, Any]]:

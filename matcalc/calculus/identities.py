@@ -7,7 +7,7 @@ identities whose operations all occur in the term are looked at.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -37,6 +37,7 @@ class Identity:
     variables: Mapping[Any, str]            # symbols of the pattern → name in the rule
     sizes: frozenset[Any]
     properties: Mapping[str, frozenset[str]]
+    units: frozenset[str] = frozenset()
 
 
 OPERATOR_OPS = (("^-1", "inv"), ("^-T", "inv"), (".*", "hadamard"), ("./", "hpower"), (".^", "hpower"), ("⊗", "kron"))
@@ -72,17 +73,19 @@ def compiled(rule: Rule) -> tuple[Identity, ...]:
     found = [_compile(rule, declared)]
     named = {NAMES[w] for w in re.findall(r"[A-Za-z]\w*(?=\()", rule.text) if w in NAMES} - {"ones"}
     if all(TABLE[op].entrywise for op in named) and len({d.shape for d in declared.values()}) == 1 and "'" not in rule.text:
-        found.append(_compile(rule, {n: Declaration(n, ONE_SIZE, ONE_SIZE, d.properties) for n, d in declared.items()}))
+        found.append(_compile(rule, {n: Declaration(n, ONE_SIZE, ONE_SIZE, d.properties) for n, d in declared.items()},
+                              {s for d in declared.values() for side in d.shape for s in side.names}))
     return tuple(identity for identity in found if identity is not None)
 
 
-def _compile(rule: Rule, declared: Mapping[str, Declaration]) -> Identity | None:
+def _compile(rule: Rule, declared: Mapping[str, Declaration], units: Collection[str] = ()) -> Identity | None:
+    """The pattern for these declarations; sizes among `units` are one."""
     terms = Terms({n: d.properties for n, d in declared.items()})
     names = {f"?{n}": n for n in declared}
     bound = {n: terms.symbol(f"?{n}", d.rows.sympy(), d.cols.sympy()) for n, d in declared.items()}
     terms.properties.update({f"?{n}": d.properties for n, d in declared.items()})
     sizes = {s for d in declared.values() for side in d.shape for s in side.names}
-    leaf, size = binder(terms, bound, {}, {s: size_symbol(s) for s in sizes})
+    leaf, size = binder(terms, bound, {}, {s: size_symbol(s) for s in sizes} | dict.fromkeys(units, S.One))
     try:
         left = build_tree(terms, rule.left, leaf, size)
         right = build_tree(terms, rule.right, leaf, size)
@@ -91,7 +94,7 @@ def _compile(rule: Rule, declared: Mapping[str, Declaration]) -> Identity | None
     if left == right:
         return None
     return Identity(rule, left, {bound[n]: n for n in names.values()}, frozenset(size_symbol(s) for s in sizes),
-                    {n: d.properties for n, d in declared.items()})
+                    {n: d.properties for n, d in declared.items()}, frozenset(units))
 
 
 def applies(terms: Terms, identity: Identity, b: Binding) -> bool:
@@ -284,7 +287,7 @@ def template(terms: Terms, identity: Identity, b: Binding) -> Any | None:
     if not applies(terms, identity, b):
         return None
     bound = {name: b[p] for p, name in identity.variables.items() if p in b}
-    sizes = {s.name: b[s] for s in identity.sizes if s in b}
+    sizes = {s.name: b[s] for s in identity.sizes if s in b} | dict.fromkeys(identity.units, S.One)
     leaf, size = binder(terms, bound, {}, sizes)
     return build_tree(terms, identity.rule.right, leaf, size)
 

@@ -17,12 +17,14 @@ from sympy import Add, MatAdd, MatMul, Mul, Pow, S
 from matcalc.calculus.cost import cost
 from matcalc.language.syntax import postorder
 from matcalc.terms.build import Terms, is_array
-from matcalc.terms.nodes import Entry, MatrixFunction, op_name
+from matcalc.terms.nodes import Entry, MatrixFunction, ScalarFunction, op_name
 from matcalc.terms.operations import TABLE
-from matcalc.terms.view import assemble, view
+from matcalc.terms.view import assemble, children, translate, view
 
 MOST_TERMS = 40         # longest sum that is factored
 MOST_EXPANDED = 96      # largest expansion that is tried
+
+REFLECTED = ("sigmoid", "Phi")  # f(−u) = 1 − f(u)
 
 Rewrite = Callable[[Terms, Any], Any | None]
 
@@ -33,11 +35,12 @@ class Simplifier:
 
     terms: Terms
     rewrites: Sequence[Rewrite] = ()
+    only_rewrites: bool = False
     _done: dict[Any, Any] = field(default_factory=dict)
 
     def __call__(self, x: Any, expand: bool = False) -> Any:
         """The cheapest equal form found; with `expand`, products multiplied out."""
-        x = self.simplified(x)
+        x = self.simplified(self.reflected(x))
         flat = self.expanded(x)
         if flat is not None and flat is not x:
             if expand:
@@ -49,6 +52,22 @@ class Simplifier:
 
     def cost(self, x: Any) -> int:
         return cost(self.terms, x)
+
+    def reflected(self, x: Any) -> Any:
+        """Where f(u) and f(−u) = 1 − f(u) stand together, all in terms of f(u)."""
+        terms = self.terms
+        seen: dict[tuple[str, Any], Any] = {}
+        replace: dict[Any, Any] = {}
+        for node in postorder([x], children(terms)):
+            if isinstance(node, MatrixFunction | ScalarFunction) and op_name(node) in REFLECTED:
+                u = node.operands[0]
+                twin = seen.get((op_name(node), terms.scale(S.NegativeOne, u)))
+                seen[op_name(node), u] = node
+                if twin is not None:
+                    plain, other = sorted((node, twin), key=lambda f: (self.cost(f), terms.split(f.operands[0])[0] != 1 if is_array(f)
+                                                                       else f.operands[0].could_extract_minus_sign()))
+                    replace[other] = terms.sub(S.One, plain)
+        return translate(terms, terms, x, replace) if replace else x
 
     # ------------------------------------------------------------------ bottom up
 
@@ -81,6 +100,8 @@ class Simplifier:
         terms = self.terms
         for rewrite in self.rewrites:
             yield rewrite(terms, x)
+        if self.only_rewrites:
+            return
         if not is_array(x):
             if isinstance(x, Add | Mul | Pow):
                 yield self.scalar(x)
@@ -134,6 +155,8 @@ class Simplifier:
             primitive = Mul(*(content_out(f) for f in e.args))
             if primitive != e:
                 yield primitive
+            if any(isinstance(f, Pow) and not f.args[1].is_Number for f in e.args):
+                yield powers_joined(e)
             cleared = Mul(*(clear_fractions(f) for f in e.args))
             if cleared != e:
                 yield cleared
@@ -324,6 +347,15 @@ class Simplifier:
 
 def is_power(x: Any) -> bool:
     return isinstance(x, sp.MatPow) and x.args[1].is_Integer and x.args[1] > 1
+
+
+def powers_joined(e: Any) -> Any:
+    """x x^(k−1) = x^k, which sympy leaves alone."""
+    found: dict[Any, Any] = {}
+    for f in e.args:
+        base, k = f.as_base_exp() if isinstance(f, Pow) else (f, S.One)
+        found[base] = found.get(base, S.Zero) + k
+    return Mul(*(Pow(b, k) for b, k in found.items()))
 
 
 def clear_fractions(f: Any) -> Any:

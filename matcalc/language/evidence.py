@@ -143,11 +143,10 @@ class Search:
         found = sorted(found, key=rank)
         chosen = found[0]
         if len(found) == 1:
-            return chosen.attempt, (f"read {_phrase(chosen.switches)}: nothing else fits",)
-        others = ", or ".join(_phrase(t.switches) for t in found[1:3])
-        return chosen.attempt, (f"two readings remain: {_phrase(chosen.switches)} (taken), or {others}; settle it with --shape",)
+            return chosen.attempt, (f"read {self.phrase(chosen.switches)}: nothing else fits",)
+        others = ", or ".join(self.phrase(t.switches) for t in found[1:3])
+        return chosen.attempt, (f"two readings remain: {self.phrase(chosen.switches)} (taken), or {others}; settle it with --shape",)
 
-
-def _phrase(switches: Mapping[str, str]) -> str:
-    said = [f"{name} as {WORDS[kind]}" for name, kind in switches.items()]
-    return " and ".join(said[:4]) + (f" and {len(said) - 4} more" if len(said) > 4 else "")
+    def phrase(self, switches: Mapping[str, str]) -> str:
+        said = [f"{name} as {WORDS[switches[name]]}" for name in sorted(switches, key=self.position.__getitem__)]
+        return " and ".join(said[:4]) + (f" and {len(said) - 4} more" if len(said) > 4 else "")

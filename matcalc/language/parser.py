@@ -15,19 +15,20 @@ from functools import cache
 from typing import NoReturn
 
 from matcalc.errors import LanguageError, Span
+from matcalc.language.spellings import SYNTAXES, respell
+from matcalc.language.spellings.library import MACROS, ORDERS, Call
 from matcalc.language.spellings.plain import LANGUAGE_FUNCTIONS, Names, size_text
-from matcalc.language.syntax import Node
+from matcalc.language.syntax import Node, postorder
 from matcalc.language.tokens import Token, declaration_at, tokenize
 from matcalc.terms.operations import TABLE
 
 MAX_NESTING = 200
-SYNTAXES = ("auto", "plain", "latex", "numpy", "matlab", "r", "julia", "sympy")
 
 ADDITIVE, UNARY, PRODUCT, JUXTAPOSED = 10, 20, 30, 40
 INFIX: dict[str, tuple[int, str]] = {
     "+": (ADDITIVE, "add"), "-": (ADDITIVE, "sub"), ".+": (ADDITIVE, "badd"), ".-": (ADDITIVE, "bsub"),
     "*": (PRODUCT, "mul"), "@": (PRODUCT, "mul"), "/": (PRODUCT, "div"), ".*": (PRODUCT, "hadamard"), "./": (PRODUCT, "quotient"),
-    "⊗": (PRODUCT, "kron"), "\\": (PRODUCT, "solve"),
+    "⊗": (PRODUCT, "kron"), "\\": (PRODUCT, "solve"), "n*": (PRODUCT, "times"), "n/": (PRODUCT, "over"), "%o%": (PRODUCT, "outer"),
 }
 CLOSERS = {"(": ")", "[": "]", "{": "}", "⟨": "⟩", ".(": ")"}
 BARS = {"|": "|", "||": "||", "<|": "|>", "<||": "||>"}
@@ -56,9 +57,7 @@ def parse(text: str, *, known: Iterable[str] = frozenset(), syntax: str = "auto"
     if not isinstance(text, str):
         raise LanguageError("bad-input", f"an expression is text, not {type(text).__name__}")
     known = frozenset(known)
-    tokens = tokenize(text)
-    notes: tuple[str, ...] = ()
-    used = "plain"
+    tokens, used, notes = respell(tokenize(text), text, known, syntax)
     reader = _Program(text, tokens, known, rule, frozenset(functions))
     return reader.read(used, notes)
 
@@ -217,6 +216,7 @@ class _Expression:
         self.tokens, self.source, self.known, self.lets, self.rule = tokens, source, known, lets, rule
         self.i, self.depth = 0, 0
         self.bars: list[str] = []
+        self.numbers: dict[Node, bool] = {}
         self.glued: Node | None = None      # the product just made by juxtaposition, if nothing closed it
 
     # ---- small tools ----
@@ -318,7 +318,16 @@ class _Expression:
 
     def infix(self, left: Node, token: Token, bp: int, op: str) -> Node:
         self.glued = None
-        if op in ("div", "quotient", "solve"):
+        if op in ("times", "over"):      # Python: entrywise, unless one of the two is surely a number
+            right = self.expression(bp)
+            if op == "times":
+                op = "mul" if self.is_number(left) or self.is_number(right) else "hadamard"
+            else:
+                op = "div" if self.is_number(right) else "quotient"
+        elif op == "outer":
+            right = self.expression(bp)
+            op, right = "mul", self.node("transpose", (right,), right.span)
+        elif op in ("div", "quotient", "solve"):
             if op == "div":
                 return self.quotient(left, token)
             right = self.expression(PRODUCT)
@@ -439,9 +448,9 @@ class _Expression:
         before = self.tokens[self.i - 1] if self.i else None
         self.i += 1
         value, end = self.literal(token), token.end
-        if self.at("/") and self.tokens[self.i + 1].kind == "num" and not (before is not None and before.text in ("/", "./", "\\", "^", ".^")):
+        if (self.at("/") or self.at("n/")) and self.tokens[self.i + 1].kind == "num" and not (before is not None and before.text in ("/", "./", "n/", "\\", "^", ".^", "n**")):
             below, after = self.tokens[self.i + 1], self.tokens[self.i + 2]
-            if after.text not in ("^", "'", ".^") and after.kind != "sup":
+            if after.text not in ("^", "'", ".^", "n**") and after.kind != "sup":
                 divisor = self.literal(below)
                 if divisor == 0:
                     self.fail("division-by-zero", "division by zero", (token.start, below.end))
@@ -496,6 +505,10 @@ class _Expression:
                 elif text == ".^":
                     self.i += 1
                     node = self.power(node, "hpower", self.exponent()[1])
+                elif text == "n**":
+                    self.i += 1
+                    exponent = self.exponent()[1]
+                    node = self.power(node, "power" if self.is_number(node) else "hpower", exponent)
                 elif text == "_":
                     self.fail("bad-subscript", "only a name can have a subscript", (token.start, token.end))
                 else:
@@ -503,6 +516,10 @@ class _Expression:
             elif token.kind == "sup":
                 self.i += 1
                 node = self.power(node, *self.superscript(token))
+            elif token.kind == "method":
+                self.i += 1
+                args, options, closing = self.arguments(token)
+                node = self.apply(token.text, (node, *args), token, (node.span[0], closing.end), options)
             else:
                 return node
 
@@ -809,31 +826,62 @@ class _Expression:
     def bracketed_call(self, token: Token, opener: Token) -> Node:
         if token.text == "sum" and self.tokens[self.i + 1].kind == "name" and self.tokens[self.i + 2].text == "=":
             return self.range_sum(token)
-        self.i += 1
-        outer, self.bars = self.bars, []
-        args: list[Node] = []
-        if not self.at(")"):
-            while True:
-                if self.at(",") or self.at(")"):
-                    self.fail("unexpected-token", f"an argument of `{self.shown(token)}` is missing", (opener.start, self.tokens[self.i].end))
-                args.append(self.expression(0))
-                if self.at(","):
-                    self.i += 1
-                else:
-                    break
-        closing = self.expect(")")
-        self.bars, self.glued = outer, None
+        args, options, closing = self.arguments(token)
         span = (token.start, closing.end)
         if token.value is not None:
             if not args:
                 self.fail("wrong-arguments", f"the function `{token.text}` needs an argument", span)
             return self.node("unknown", tuple(args), span, (token.text, token.value[1]))
-        return self.apply(token.text, tuple(args), token, span)
+        return self.apply(token.text, tuple(args), token, span, options)
 
-    def apply(self, op: str, args: tuple[Node, ...], token: Token, span: Span | None = None) -> Node:
+    def arguments(self, token: Token) -> tuple[list[Node], dict[str, Node], Token]:
+        """`(a, b, axis=0)` at this place: the arguments, the options, the closing bracket."""
+        opener = self.tokens[self.i]
+        self.i += 1
+        outer, self.bars = self.bars, []
+        args: list[Node] = []
+        options: dict[str, Node] = {}
+        while not (self.at(")") and not args and not options):
+            now, after = self.tokens[self.i], self.tokens[self.i + 1] if self.i + 1 < len(self.tokens) else self.tokens[self.i]
+            if self.at(",") or self.at(")"):
+                self.fail("unexpected-token", f"an argument of `{self.shown(token)}` is missing", (opener.start, now.end))
+            name = now.text if after.text == "=" and after.kind == "op" and now.kind in ("name", "func", "letter") else ""
+            self.i += 2 * bool(name)
+            now = self.tokens[self.i]
+            if now.kind == "string":
+                self.i += 1
+                value = Node("string", (), now.text, (now.start, now.end))
+            else:
+                value = self.expression(0)
+            if name:
+                options[name] = value
+            else:
+                args.append(value)
+            if not self.at(","):
+                break
+            self.i += 1
+            if self.at(")") and token.value is None and args:      # (2, 3,)
+                break
+        closing = self.expect(")")
+        self.bars, self.glued = outer, None
+        return args, options, closing
+
+    def apply(self, op: str, args: tuple[Node, ...], token: Token, span: Span | None = None, options: dict[str, Node] | None = None) -> Node:
         """The node of an operation on arguments; the parameters (axis, sizes) go to the value."""
         if span is None:
             span = (token.start, args[-1].span[1])
+        if op in MACROS:
+            return self.macro(op, args, token, span, options or {})
+        for name, given in (options or {}).items():
+            if name in ("axis", "dim", "dims"):
+                args = (*args, given)
+            elif name in ("ord", "p"):
+                args = (*args, given)
+            elif name not in IGNORED_OPTIONS:
+                self.fail("wrong-arguments", f"`{self.shown(token)}` has no option `{name}`", given.span)
+        quoted = next((a for a in args if a.op == "string"), None)
+        if quoted is not None and op != "norm":
+            self.fail("unexpected-token", "a quoted text is not a value", quoted.span)
         if op == "d":
             return self.node("d", self.exactly(1, args, token, span), span)
         if op == "solve":
@@ -868,6 +916,13 @@ class _Expression:
             self.fail("wrong-arguments", f"`{self.shown(token)}` takes {wanted} argument{'s' * (counts != [1])}, not {len(args)}", span)
         self.fail("wrong-arguments", f"an argument of `{self.shown(token)}` must be {_wanted(op, len(args))}", args[-1].span)
 
+    def macro(self, op: str, args: tuple[Node, ...], token: Token, span: Span, options: dict[str, Node]) -> Node:
+        """A function of another library, said with ours."""
+        def fail(problem: str) -> NoReturn:
+            self.fail("wrong-arguments", f"`{self.shown(token)}` {problem}", span)
+
+        return MACROS[op](Call(op, args, options, span, lambda name, more: self.apply(name, more, token, span), fail))
+
     def exactly(self, count: int, args: tuple[Node, ...], token: Token, span: Span) -> tuple[Node, ...]:
         if len(args) != count:
             self.fail("wrong-arguments", f"`{self.shown(token)}` takes {count} argument{'s' * (count > 1)}, not {len(args)}", span)
@@ -889,11 +944,22 @@ class _Expression:
 
     def norm_call(self, args: tuple[Node, ...], span: Span) -> Node:
         kind = args[1]
-        text = str(kind.value) if kind.op in ("number", "symbol") and kind.value is not None else ""
-        op = NORMS.get(text)
+        text = str(kind.value) if kind.op in ("number", "symbol", "string") and kind.value is not None else ""
+        op = ORDERS.get(text)
         if op is not None and text:
             return self.node(op, args[:1], span)
+        if kind.op == "string":
+            self.fail("unknown-norm", f"the norm `{text}` is not known", kind.span)
         return self.node("pnorm", args, span)
+
+    def is_number(self, node: Node) -> bool:
+        """Whether the node is surely a number, whatever the shapes."""
+        numbers = self.numbers
+        for x in postorder([node], lambda y: () if y in numbers else y.args):
+            if x not in numbers:
+                numbers[x] = (x.op in NUMBERS and (x.value is None or x.op == "number")
+                              or x.op in KEEPS_NUMBERS and all(numbers[a] for a in x.args))
+        return numbers[node]
 
     # ---- sums over an index ----
 
@@ -1012,6 +1078,13 @@ def _number(node: Node) -> Fraction | None:
 
 
 READ: dict[str, Callable[[Node], object]] = {"axis": _axis, "size": _size, "num": _number}
+
+
+NUMBERS = frozenset(row.name for row in TABLE.values() if row.signature.split("|")[0].strip().endswith("-> 1 1")) | {"norm2", "pnorm", "number", "pi"}
+KEEPS_NUMBERS = frozenset(row.name for row in TABLE.values() if row.entrywise) | {
+    "add", "sub", "neg", "mul", "div", "hadamard", "quotient", "hpower", "power", "transpose", "inv", "let"}
+IGNORED_OPTIONS = frozenset({"keepdims", "keepdim", "keep_dims", "dtype", "out", "full_matrices", "lower", "device", "requires_grad", "reduction",
+                             "order", "sym_pos", "assume_a", "optimize", "name", "where", "hermitian", "precision"})
 
 
 @cache

@@ -143,7 +143,8 @@ class Size:
 
         def power(name: str, e: int) -> sympy.Expr:
             symbol: sympy.Expr = Symbol(name, integer=True, positive=True)  # type: ignore[no-untyped-call]
-            return symbol if e == 1 else Pow(symbol, Integer(e))
+            raised: sympy.Expr = symbol if e == 1 else Pow(symbol, Integer(e))
+            return raised
 
         def number(c: Coefficient) -> sympy.Expr:
             return Rational(c.numerator, c.denominator) if isinstance(c, Fraction) else Integer(c)

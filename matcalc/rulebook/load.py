@@ -140,8 +140,9 @@ class Rule:
         return f"{crc32(chr(10).join((self.kind, self.text, self.where)).encode()):08x}"
 
 
-PROPERTY_WORDS = frozenset("""scalar number symmetric skew spd psd diagonal orthogonal invertible lower upper positive nonzero unit
-    simplex onehot integer""".split())
+PROPERTY_WORDS = frozenset((
+    "scalar", "number", "symmetric", "skew", "spd", "psd", "diagonal", "orthogonal", "invertible", "lower", "upper", "positive",
+    "nonzero", "unit", "simplex", "onehot", "integer"))
 
 
 def depths(text: str) -> Iterator[tuple[int, int]]:
@@ -159,8 +160,8 @@ def closes(text: str, start: int) -> bool:
 
 
 CALL = re.compile(r"[^\W\d]\w*\(")
-OPERATORS = ((" + ", "add"), (" - ", "sub"), (" .* ", "hadamard"), (" ./ ", "quotient"), (" / ", "div"), (" ", "mul"), (".^", "hpower"),
-             ("^", "power"))
+OPERATORS = ((" + ", "add"), (" - ", "sub"), (" .* ", "hadamard"), (" ./ ", "quotient"), (" / ", "div"), (" ", "mul"),
+             (".^", "hpower"), ("^", "power"))      # the loosest first
 
 
 def operation_of(text: str) -> str:
@@ -181,10 +182,8 @@ def operation_of(text: str) -> str:
     for sign, name in OPERATORS:
         at = next((i for i in range(len(text)) if i in outside and text.startswith(sign, i)), None)
         if at is not None:
-            first = text[:at]
-            if name == "mul" and re.search(r"(?<!\w)[a-z](?!\w)", text) and not first.endswith("'") and not text[at:].strip()[:1].islower():
-                return "scale"
-            return "scalar-power" if name == "power" and first[:1].islower() else name
+            number = re.fullmatch("[a-z]", text[:at]) is not None
+            return {"mul": "scale", "power": "scalar-power"}.get(name, name) if number else name
     return "transpose" if text.endswith("'") else "symbol"
 
 
@@ -234,23 +233,30 @@ def rules_of(text: str, kind: str | None, path: str) -> tuple[Rule, ...]:
 
 def rule_of(name: str, table: Any, kind: str | None, path: str) -> Rule:
     """One table of a rule file, its fields checked."""
+
+    def bad(message: str, hint: str | None = None) -> RuleError:
+        return RuleError("bad-rule", f"{path}: {message}", hint=hint)
+
     if not isinstance(table, dict):
-        raise RuleError("bad-rule-file", f"{path}: '{name}' stands outside a rule", hint='a rule begins with its name, [like-this]')
+        raise bad(f"'{name}' stands outside a rule", "a rule begins with its name, [like-this]")
     if not NAME.fullmatch(name):
-        raise RuleError("bad-rule", f"{path}: '{name}' is no rule name", hint="a rule name is kebab-case: [inverse-of-product]")
-    unknown = sorted(set(table) - FIELDS)
-    if unknown:
-        raise RuleError("bad-rule", f"{path}: rule '{name}' has an unknown field '{unknown[0]}'", hint=f"the fields are {', '.join(sorted(FIELDS))}")
-    texts = [table.get(key, "") for key in ("rule", "where", "why")]
-    lists = [table.get(key, []) for key in ("source", "see")]
-    if not all(isinstance(t, str) for t in texts) or not all(isinstance(x, list) and all(isinstance(t, str) for t in x) for x in lists):
-        raise RuleError("bad-rule", f"{path}: in rule '{name}', rule, where and why are strings, source and see lists of strings")
-    if not texts[0].strip():
-        raise RuleError("bad-rule", f"{path}: rule '{name}' has no equation", hint='add a line like  rule = "tr(A\') = tr(A)"')
-    kind = kind or table.get("kind") or kind_of(texts[0])
+        raise bad(f"'{name}' is no rule name", "a rule name is kebab-case: [inverse-of-product]")
+    for field_name in sorted(set(table) - FIELDS):
+        raise bad(f"rule '{name}' has an unknown field '{field_name}'", f"the fields are {', '.join(sorted(FIELDS))}")
+    text, where, why = (table.get(key, "") for key in ("rule", "where", "why"))
+    source, see = (table.get(key, []) for key in ("source", "see"))
+    if not all(isinstance(t, str) for t in (text, where, why)) or not all(words(x) for x in (source, see)):
+        raise bad(f"in rule '{name}', rule, where and why are strings, source and see lists of strings")
+    if not text.strip():
+        raise bad(f"rule '{name}' has no equation", 'add a line like  rule = "tr(A\') = tr(A)"')
+    kind = kind or table.get("kind") or kind_of(text)
     if kind not in KINDS:
-        raise RuleError("bad-rule", f"{path}: rule '{name}' is of unknown kind '{kind}'", hint=f"the kinds are {', '.join(KINDS)}")
-    return Rule(name, kind, *(t.strip() for t in texts), *(tuple(x) for x in lists), path)      # type: ignore[arg-type]
+        raise bad(f"rule '{name}' is of unknown kind '{kind}'", f"the kinds are {', '.join(KINDS)}")
+    return Rule(name, kind, text.strip(), where.strip(), why.strip(), tuple(source), tuple(see), path)
+
+
+def words(x: Any) -> bool:
+    return isinstance(x, list) and all(isinstance(t, str) for t in x)
 
 
 def kind_of(text: str) -> str:
@@ -278,7 +284,7 @@ class RuleBook:
 
     folder: Path
     extra: tuple[Rule, ...] = ()
-    records: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, compare=False)    # verifications of the user's rules, by name
+    records: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, compare=False)    # how the user's rules were verified
 
     def of_kind(self, kind: str) -> tuple[Rule, ...]:
         """The rules of a kind; a user's own come first."""
@@ -367,7 +373,8 @@ RECORD = re.compile(r'^([a-z0-9-]+) = \{ digest = "(\w+)", trials = (\d+), max_r
 
 def records_of(text: str) -> dict[str, dict[str, Any]]:
     """The stored verifications: one line each, as `python -m matcalc.rulebook.verify` writes them."""
-    return {name: {"digest": digest, "trials": int(trials), "max_rel_error": float(error)} for name, digest, trials, error in RECORD.findall(text)}
+    return {name: {"digest": digest, "trials": int(trials), "max_rel_error": float(error)}
+            for name, digest, trials, error in RECORD.findall(text)}
 
 
 FRIENDLY = {"mul": "product", "tr": "trace", "div": "division", "neg": "negative"}
@@ -386,6 +393,8 @@ def adjoint_keys(rule: Rule) -> tuple[str, ...]:
     return tuple(sorted(keys))
 
 
+# the operations that are written with an operator; all others are rows of the operation table
+SYNTACTIC = frozenset((*dict(OPERATORS).values(), "scale", "scalar-power", "neg", "transpose", "blocks"))
 TWO_SLOTS = frozenset({"kron", "blockinner", "blocksum"})
 
 
@@ -404,13 +413,14 @@ def rule_book(folder: Path | None = None) -> RuleBook:
 
 
 def load_user_rules(path: str | Path, book: RuleBook | None = None) -> RuleBook:
-    """The rule book with the rules of a user's file, each verified numerically; a false one is a RuleError with its counterexample."""
+    """The rule book with the rules of a user's file, each verified; a false one is a RuleError with its counterexample."""
     from matcalc.rulebook.verify import verify
 
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise RuleError("unreadable-rules", f"can't read the rules of {str(path)!r}: {(getattr(error, 'strerror', '') or str(error)).lower()}") from None
+        reason = (getattr(error, "strerror", "") or str(error)).lower()
+        raise RuleError("unreadable-rules", f"can't read the rules of {str(path)!r}: {reason}") from None
     rules = rules_of(text, None, str(path))
     if not rules:
         raise RuleError("bad-rule-file", f"{path} holds no rule")
@@ -424,13 +434,10 @@ def load_user_rules(path: str | Path, book: RuleBook | None = None) -> RuleBook:
             raise RuleError("bad-rule", f"rule '{rule.name}' can't be used: {error.args[0]}", hint=error.hint, span=error.span,
                             source=error.source) from None
         if not result.ok:
-            raise RuleError("false-rule", f"rule '{rule.name}' is false: {result.reason}", source=rule.text, span=(0, len(rule.text)),
-                            hint=result.counterexample)
+            raise RuleError("false-rule", f"rule '{rule.name}' is false: {result.reason}", hint=result.counterexample,
+                            source=rule.text, span=(0, len(rule.text)))
         records[rule.name] = {"digest": rule.digest, "trials": result.trials, "max_rel_error": result.max_rel_error}
     return (book or rule_book()).extended(rules, records)
-
-
-SYNTACTIC = frozenset({"add", "sub", "neg", "mul", "scale", "div", "transpose", "hadamard", "quotient", "hpower", "power", "scalar-power", "blocks"})
 
 
 # ---- for `matcalc rules` and `matcalc explain` ----
@@ -482,8 +489,8 @@ def entry(label: str, text: str, width: int = 80) -> list[str]:
     """A labelled paragraph; nothing for an empty text."""
     from textwrap import wrap
 
-    indent = 10
-    return [f"{label if not i else '':<{indent}}{line}" for i, line in enumerate(wrap(text, width - indent, break_long_words=False))]
+    lines = wrap(text, width - 10, break_long_words=False, break_on_hyphens=False)
+    return [f"{label if not i else '':<10}{line}" for i, line in enumerate(lines)]
 
 
 def cited(source: str, book: RuleBook) -> str:

@@ -86,7 +86,8 @@ def prepare(rule: Rule) -> Case:
     known = dict(declared)
     for name, d in first.symbols.items():
         known.setdefault(name, d)
-    moving = {name: d for name, d in first.symbols.items() if rule.kind == "differentials" and not d.properties & {"integer", "onehot"}}
+    moving = {name: d for name, d in first.symbols.items()
+              if rule.kind == "differentials" and not d.properties & {"integer", "onehot"}}
     for name, d in moving.items():
         known["d" + name] = Declaration("d" + name, d.rows, d.cols, followed(d))
     second = typed(without_d(right), rule.sides[1], known, orders)
@@ -143,7 +144,8 @@ def shapes_differ(case: Case) -> str | None:
     pairs = [("the left side is", case.left, "the right side", case.right)]
     if case.rule.kind == "adjoints":        # each factor by itself: inner(a, b) also takes a row beside a column
         known = {**case.left.symbols, **case.right.symbols}
-        factors = [[typed(a, text, known, ()) for a in side.args] for side, text in zip((case.rule.left, case.rule.right), case.rule.sides, strict=True)]
+        both = zip((case.rule.left, case.rule.right), case.rule.sides, strict=True)
+        factors = [[typed(a, text, known, ()) for a in side.args] for side, text in both]
         pairs = [("a factor is", one, "the other", two) for one, two in factors]
     for text, one, also, two in pairs:
         if one.shape[one.root] != two.shape[two.root]:
@@ -169,7 +171,8 @@ def judged(case: Case, seed: int) -> Verification:
             return Verification(True, trials, worst)
     if not trials:
         return Verification(False, 0, np.inf, None, "no point was found at which it could be tried")
-    return Verification(trials >= POINTS, trials, worst, None, "" if trials >= POINTS else f"only {trials} points were found at which it could be tried")
+    reason = "" if trials >= POINTS else f"it could only be tried at {trials} points"
+    return Verification(trials >= POINTS, trials, worst, None, reason)
 
 
 def values(case: Case, seed: int) -> Iterator[tuple[Point, Array, Array]]:
@@ -193,6 +196,9 @@ def sides(case: Case, point: Point) -> tuple[Array, Array]:
 def with_tangents(case: Case, point: Point, rng: Generator, length: float | None = 1.0) -> Point:
     """The point with a tangent dX of bounded length for each moving X, in the structure of X."""
     env = dict(point.env)
+    dims = dict(point.dims)
+    for name in dims.keys() & env.keys():       # a number that is also the bound of a sum
+        dims[name] = round(float(env[name].flat[0]))
     for name, d in case.moving.items():
         x = env[name]
         v = env["d" + name] if "d" + name in env else draw_array(followed(d), *shape(x), rng)
@@ -203,7 +209,7 @@ def with_tangents(case: Case, point: Point, rng: Generator, length: float | None
         elif "simplex" in d.properties:
             v = v - v.mean()
         env["d" + name] = v if length is None else v * min(1.0, length / float(np.sqrt((v * v).sum())))
-    return Point(env, point.dims)
+    return Point(env, dims)
 
 
 def difference(case: Case, point: Point) -> Array:
@@ -246,7 +252,8 @@ def counterexample(case: Case, seed: int) -> str | None:
             dims = dict(zip(names, sizes, strict=True))
             if not all(holds(order, {}, dims) for order in case.sampler.orders):
                 continue
-            env = {name: draw_array(d.properties, d.rows.value(dims), d.cols.value(dims), rng, mode) for name, d in case.sampler.symbols.items()}
+            env = {name: draw_array(d.properties, d.rows.value(dims), d.cols.value(dims), rng, mode)
+                   for name, d in case.sampler.symbols.items()}
             try:
                 point = with_tangents(case, Point(env, dims), rng, None if mode == "integer" else 1.0)
                 left, right = sides(case, point)
@@ -318,7 +325,7 @@ def with_right(rule: Rule, right: str) -> Rule:
 def store() -> int:
     """Judge every rule and write rules/verified.toml; the number of false rules."""
     book = rule_book()
-    lines = ["# Written by `python -m matcalc.rulebook.verify`: how each rule fared numerically, for the very text named by its digest.", ""]
+    lines = ["# Written by `python -m matcalc.rulebook.verify`: how each rule fared numerically, in the form named by its digest.", ""]
     false = 0
     for rule in sorted(book, key=lambda r: r.name):
         result = verify(rule)
@@ -326,7 +333,8 @@ def store() -> int:
             false += 1
             print(f"{rule.name}: {rule.text}\n    {result.reason}: {result.counterexample}")      # noqa: T201
             continue
-        lines.append(f'{rule.name} = {{ digest = "{rule.digest}", trials = {result.trials}, max_rel_error = {result.max_rel_error:.1e} }}')
+        facts = f'digest = "{rule.digest}", trials = {result.trials}, max_rel_error = {result.max_rel_error:.1e}'
+        lines.append(f"{rule.name} = {{ {facts} }}")
     (book.folder / "verified.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return false
 

@@ -728,9 +728,7 @@ class Terms:
                 return self.scale(Mul(*(x for x in xs if not is_array(x))), ids[0])
             if any(self.is_diagonal(x) for x in rest):
                 return self.hadamard(*(x for x in xs if not isinstance(x, Identity)))
-            flipped = [self.transpose(x) for x in rest]
-            if self._rank(tuple(flipped)) < self._rank(tuple(rest)):
-                xs = (*(x for x in xs if not is_array(x)), *flipped, ids[0])
+            xs = (*(x for x in xs if not is_array(x)), *(self.upright(x) for x in rest), ids[0])
         return self.back(Mul(*(self.form(x) for x in xs)), shape)
 
     def quotient(self, a: Any, b: Any) -> Any:
@@ -751,6 +749,17 @@ class Terms:
         if not is_array(x):
             return self.scalar(name, x)
         return self.back(self.scalar(name, self.form(x)), self.shape(x))
+
+    def upright(self, x: Any) -> Any:
+        """x or x', whichever has fewer transposes: on the diagonal they agree."""
+        flipped = self.transpose(x)
+        return flipped if self.transposes(flipped) < self.transposes(x) else x
+
+    def transposes(self, x: Any) -> int:
+        """Transposes among the factors of the terms of x."""
+        if isinstance(x, Transpose):
+            return 1
+        return sum(self.transposes(a) for a in x.args if is_array(a)) if isinstance(x, MatAdd | MatMul) else 0
 
     def is_diagonal(self, x: Any) -> bool:
         """Whether x is known to be a diagonal matrix."""

@@ -1,0 +1,669 @@
+r"""LaTeX as people paste it, noise included, rewritten to plain tokens: `\frac{1}{2}\left\|Ax-b\right\|_2^2`.
+
+A command is a wrapper (fonts), an accent, a letter, a function, an operator, a delimiter, an environment or noise.
+Scripts follow TeX: one token or one group, in either order (`x^2_i` is `x_i^2`).  What is left out (`\min_X`, `\nabla_x`,
+"subject to …") is said in a note.
+"""
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+
+from matcalc.errors import LanguageError
+from matcalc.language.spellings.plain import LANGUAGE_FUNCTIONS
+from matcalc.language.tokens import LETTER_NAMES, Token
+
+MAX_BRACES = 200
+NOISE = frozenset(r""", ; : ! quad qquad enspace thinspace medspace thickspace negthinspace displaystyle textstyle scriptstyle limits nolimits
+    nonumber notag left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr bigm Bigm biggm Biggm middle mathstrut strut
+    bf rm it cal sf tt boldmath mathopen mathclose mathrel mathbin mathord mathinner centering noindent par allowbreak null relax
+    mathop protect ensuremath hfill nobreak break newline linebreak [ ] ( ) / - @ large Large small tiny normalsize bfseries""".split())
+SKIPS_GROUP = frozenset("label tag hspace vspace phantom vphantom hphantom color eqref ref cite hskip kern mkern footnote".split())
+SKIPS_FIRST = frozenset("textcolor colorbox".split())
+FONTS = frozenset("""mathbf boldsymbol bm pmb mathrm mathsf mathcal mathbb mathit mathfrak mathscr mathtt text textbf textrm textit textsf texttt
+    mbox hbox operatorname vec underline vv vb symbf symbfit bold Bold mathnormal textnormal mathds mathbbm overrightarrow boxed smash cancel
+    underbar symup mathup fbox emph vectorsym utilde""".split())
+ACCENTS = {"hat": "hat", "widehat": "hat", "tilde": "tilde", "widetilde": "tilde", "bar": "bar", "overline": "bar", "dot": "dot",
+           "ddot": "ddot", "check": "check", "widecheck": "check", "breve": "breve", "acute": "acute", "grave": "grave", "mathring": "ring"}
+LETTERS = {**{name: name for name in LETTER_NAMES}, "varepsilon": "epsilon", "vartheta": "theta", "varphi": "phi", "varrho": "rho",
+           "varpi": "pi", "varsigma": "sigma", "varkappa": "kappa", "varSigma": "Sigma", "varGamma": "Gamma", "varLambda": "Lambda",
+           "varOmega": "Omega", "varPhi": "Phi", "varPsi": "Psi", "varTheta": "Theta", "varDelta": "Delta", "imath": "i", "jmath": "j",
+           "lVar": "l"}
+OPERATORS = {"cdot": "*", "times": "*", "ast": "*", "bullet": "*", "star": "*", "odot": ".*", "circ": ".*", "circledast": ".*", "bigodot": ".*",
+             "oslash": "./", "div": "/", "otimes": "⊗", "bigotimes": "⊗", "backslash": "\\", "setminus": "\\", "langle": "⟨", "rangle": "⟩",
+             "{": "(", "}": ")", "lbrace": "(", "rbrace": ")", "lparen": "(", "rparen": ")", "lbrack": "[", "rbrack": "]",
+             "|": "||", "Vert": "||", "lVert": "<||", "rVert": "||>", "vert": "|", "mid": "|", "lvert": "<|", "rvert": "|>",
+             "top": "'", "intercal": "'", "prime": "'", "coloneqq": ":=", "triangleq": ":=", "defeq": ":=", "eqdef": ":=", "colonequals": ":=",
+             "eq": "=", "infty": "∞", "in": "∈", "colon": ":", "leftarrow": "<-", "gets": "<-", "equiv": ":=", "lgroup": "(", "rgroup": ")",
+             "le": "<=", "leq": "<=", "ge": ">=", "geq": ">=", "neq": "!=", "lt": "<", "gt": ">", "sum": "∑", "partial": "∂", "lang": "⟨",
+             "rang": "⟩", "T": "'", "trans": "'", "transp": "'", "tran": "'", "transpose": "'", "tp": "'", "Tr'": "'", "dagger": "+", "dag": "+",
+             "R": "ℝ", "Reals": "ℝ", "reals": "ℝ", "lrcorner": ")"}
+FUNCTIONS = {"log": "log", "ln": "log", "exp": "exp", "det": "det", "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh", "cosh": "cosh",
+             "tanh": "tanh", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "tr": "tr", "Tr": "tr", "trace": "tr", "Trace": "tr",
+             "diag": "diag", "Diag": "diag", "rank": "rank", "max": "max", "min": "min", "sgn": "sign", "sign": "sign", "logdet": "logdet",
+             "relu": "relu", "ReLU": "relu", "softmax": "softmax", "erf": "erf", "vect": "vec", "vecc": "vec", "vecop": "vec", "vech": "vech",
+             "sigmoid": "sigmoid", "kron": "kron", "lse": "logsumexp", "adj": "adj", "mean": "mean"}
+BRACED = {"norm": ("||", "||"), "abs": ("|", "|"), "Norm": ("||", "||"), "lrnorm": ("||", "||"), "normo": ("||", "||"), "paren": ("(", ")"),
+          "parens": ("(", ")"), "bracket": ("(", ")"), "brackets": ("(", ")"), "pa": ("(", ")"), "br": ("(", ")"), "determinant": ("|", "|")}
+PAIRED = frozenset({"inner", "innerproduct", "ip", "inp", "iprod", "dotp", "inprod", "Inner"})
+EXTREMA = frozenset({"min", "max", "argmin", "argmax", "inf", "sup", "minimize", "maximize", "arg", "minimise", "maximise"})
+GRIDS = frozenset("matrix bmatrix pmatrix Bmatrix smallmatrix array bsmallmatrix psmallmatrix vmatrix Vmatrix".split())
+STOPS = re.compile(r"\s*(where|with|subject to|such that|s\.?\s*t\.?|for|over|w\.?r\.?t\.?|and|which|as|given|if|when|assuming)\b")
+USER_MACRO = re.compile(r"(?:b|v|m|bf|mb|mat|bs|rm|mr|vec|bmat|vect|mx|mtx)?([A-Za-z]|" + "|".join(sorted(LETTER_NAMES)) + r")")
+
+
+def recognised(tokens: Sequence[Token]) -> bool:
+    """Whether a token can only be LaTeX."""
+    for token in tokens:
+        if token.kind == "command":
+            name = token.text[1:]
+            if len(name) > 1 and name.isalpha() or name in (",", ";", "!", ":", "|", "{", "}", "[", "(", "\\"):
+                return True
+        elif token.kind == "op" and token.text == "$":
+            return True
+    return False
+
+
+def read(tokens: Sequence[Token], source: str, known: frozenset[str]) -> tuple[list[Token], list[str]]:
+    """The plain tokens of a LaTeX text, and notes."""
+    depth = 0
+    for token in tokens:
+        if token.text == "{":
+            depth += 1
+            if depth > MAX_BRACES:
+                raise LanguageError("nesting-too-deep", f"more than {MAX_BRACES} braces are nested", span=(token.start, token.end), source=source)
+        elif token.text == "}":
+            depth -= 1
+    reader = _Reader(source, known)
+    out = reader.process(_without_comments(tokens, source))
+    return _tidy(out), reader.notes
+
+
+def _without_comments(tokens: Sequence[Token], source: str) -> list[Token]:
+    out: list[Token] = []
+    skipping = False
+    blank = -1
+    for i, token in enumerate(tokens):
+        if token.kind == "newline":
+            skipping = False
+            if i == blank + 1 or "\n" in source[token.end:tokens[i + 1].start]:
+                pass
+            blank = i
+            out.append(token)
+        elif token.kind == "end":
+            out.append(token)
+        elif skipping or (skipping := token.text == "%" and token.kind == "op"):
+            continue
+        else:
+            out.append(token)
+    return out
+
+
+class _Reader:
+    """Rewrites token lists; groups are read by recursion, whose depth was bounded before."""
+
+    def __init__(self, source: str, known: frozenset[str]) -> None:
+        self.source, self.known = source, known
+        self.notes: list[str] = []
+        self.stopped = False
+
+    def note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def fail(self, code: str, message: str, token: Token, hint: str | None = None) -> LanguageError:
+        return LanguageError(code, message, hint=hint, span=(token.start, token.end), source=self.source)
+
+    # ---- the stream ----
+
+    def process(self, tokens: Sequence[Token], script: bool = False) -> list[Token]:
+        stream = _Stream(list(tokens))
+        out: list[Token] = []
+        while (token := stream.peek()) is not None:
+            if self.stopped and token.kind != "end":
+                stream.next()
+                continue
+            self.item(stream, out, script)
+        return out
+
+    def item(self, stream: _Stream, out: list[Token], script: bool) -> None:
+        token = stream.next()
+        kind, text = token.kind, token.text
+        if kind == "command":
+            self.command(token, text[1:], stream, out, script)
+        elif kind == "op" and text in ("^", "_"):
+            stream.back()
+            self.scripts(stream, out)
+        elif kind == "op" and text == "{":
+            inner = self.process(stream.group(token, self))
+            if len(inner) == 1 or not inner or (inner and _is_name(inner)):
+                out.extend(inner)
+            else:
+                out += [Token("op", "(", token.start, token.end), *inner, Token("op", ")", inner[-1].end, inner[-1].end)]
+        elif kind == "op" and text in ("$", "&", "~", "`"):
+            pass
+        elif kind == "op" and text == "}":
+            raise self.fail("unbalanced-bracket", "this `}` closes nothing", token)
+        elif kind == "newline":
+            after = stream.peek()
+            if out and after is not None and self.starts_statement(stream):
+                out.append(token)
+        elif kind == "bad":
+            raise token.value
+        else:
+            out.append(token)
+
+    def starts_statement(self, stream: _Stream) -> bool:
+        """Whether the next line is a new statement: only an assignment is, elsewhere TeX ignores line ends."""
+        depth = 0
+        for t in stream.tokens[stream.i:stream.i + 60]:
+            if t.kind in ("newline", "end") or t.text in ("$", "\\\\", ";"):
+                return False
+            if t.text in ("(", "[", "{"):
+                depth += 1
+            elif t.text in (")", "]", "}"):
+                depth -= 1
+            if t.text in ("=", ":=") and not depth:
+                return stream.tokens[stream.i].text not in ("=", ":=", "&")
+        return False
+
+    def scripts(self, stream: _Stream, out: list[Token]) -> None:
+        """`_a^b` in either order; the subscript is put first, since it belongs to the name."""
+        subs: list[Token] = []
+        sups: list[Token] = []
+        while (token := stream.peek()) is not None and token.kind == "op" and token.text in ("^", "_"):
+            if (subs if token.text == "_" else sups) and token.text == "_":
+                break
+            stream.next()
+            mark = token
+            follow = stream.peek()
+            if follow is None or follow.kind == "end" or follow.kind == "op" and follow.text in ("^", "_", "}", "&", "$", ")"):
+                raise self.fail("unexpected-end", f"the {'subscript' if mark.text == '_' else 'exponent'} is missing", mark)
+            inner = self.process(stream.argument(self), script=True)
+            if mark.text == "_":
+                subs += [mark, Token("op", "{", mark.start, mark.end), *inner, Token("op", "}", inner[-1].end if inner else mark.end,
+                                                                                     inner[-1].end if inner else mark.end)]
+                continue
+            if len(inner) == 1 and inner[0].text == "t" and not self.uses("t"):
+                inner = [Token("name", "T", inner[0].start, inner[0].end)]
+                self.note("^t was read as the transpose")
+            if inner and all(t.text == "'" and t.kind == "op" for t in inner):
+                sups += inner
+                continue
+            if not inner:
+                continue
+            end = inner[-1].end
+            if inner[0].text == "*" and len(inner) == 1:
+                self.note("^* was read as the transpose (all arrays are real)")
+                sups.append(Token("op", "'", mark.start, end))
+            else:
+                sups += [mark, Token("op", "{", mark.start, mark.end), *inner, Token("op", "}", end, end)]
+        out += subs + sups
+
+    def uses(self, name: str) -> bool:
+        """Whether the letter is used otherwise than as an exponent."""
+        return name in self.known or re.search(r"(?<![\^{\\A-Za-z])" + name + r"(?![A-Za-z])", self.source) is not None
+
+    # ---- commands ----
+
+    def command(self, token: Token, name: str, stream: _Stream, out: list[Token], script: bool) -> None:
+        start, end = token.start, token.end
+        if name in ("left", "right", "bigl", "bigr", "Bigl", "Bigr", "biggl", "biggr", "Biggl", "Biggr"):
+            self.delimiter(token, name, stream, out)
+        elif name in ("min", "max", "arg", "inf", "sup") and not script and self.leads(stream, out):
+            self.leave_out(token, name, stream, out)
+        elif name in FUNCTIONS and not (name == "vec"):
+            out.append(Token("func", FUNCTIONS[name], start, end))
+        elif name in LETTERS:
+            out.append(Token("letter", LETTERS[name], start, end))
+        elif name in OPERATORS:
+            self.operator(token, name, stream, out, script)
+        elif name in FONTS:
+            self.font(token, name, stream, out, script)
+        elif name in ACCENTS:
+            inner = self.process(stream.argument(self))
+            if len(inner) == 1 and inner[0].kind in ("word", "letter") and (len(inner[0].text) == 1 or inner[0].kind == "letter"):
+                inner.append(Token("accent", ACCENTS[name], start, inner[0].end))
+            elif len(inner) >= 4 and _is_name(inner) and inner[1].text == "_":
+                inner.insert(1, Token("accent", ACCENTS[name], start, inner[0].end))
+            out += inner
+        elif name in ("frac", "dfrac", "tfrac", "cfrac", "nicefrac", "sfrac", "flatfrac"):
+            self.fraction(token, stream, out)
+        elif name == "half":
+            out.append(Token("op", "(", start, end))
+            out += [Token("num", "1", start, end), Token("op", "/", start, end), Token("num", "2", start, end), Token("op", ")", start, end)]
+        elif name == "sqrt":
+            self.root(token, stream, out)
+        elif name in BRACED:
+            self.braced(token, name, stream, out)
+        elif name in PAIRED:
+            a, b = (self.process(stream.argument(self)) for _ in range(2))
+            out += [Token("op", "⟨", start, end), *a, Token("op", ",", start, end), *b, Token("op", "⟩", b[-1].end if b else end, b[-1].end if b else end)]
+        elif name == "begin":
+            self.environment(token, stream, out)
+        elif name == "end":
+            stream.argument(self)
+        elif name in ("\\", "cr"):
+            after = stream.peek()
+            if out and after is not None and after.kind != "end" and self.starts_statement(_Stream([t for t in stream.rest() if t.text != "&"])):
+                out.append(Token("newline", "\n", start, end))
+        elif name in ("underbrace", "overbrace", "overset", "underset", "stackrel"):
+            self.stacked(token, name, stream, out)
+        elif name in SKIPS_GROUP:
+            if (after := stream.peek()) is not None and after.text == "{":
+                stream.argument(self)
+            elif name in ("hskip", "kern", "mkern"):
+                while (after := stream.peek()) is not None and after.kind in ("num", "word"):
+                    stream.next()
+        elif name in SKIPS_FIRST:
+            stream.argument(self)
+        elif name == "nabla":
+            self.nabla(token, stream, out)
+        elif name in ("argmin", "argmax", "minimize", "maximize"):
+            self.leave_out(token, name, stream, out)
+        elif name in NOISE or not name:
+            pass
+        elif name in ("dots", "ldots", "cdots", "vdots", "ddots"):
+            raise self.fail("unexpected-token", "an ellipsis can't be read: write the sum with an index, `\\sum_{i=1}^n`", token)
+        elif name in ("prod", "int", "lim", "bigcup", "oint", "iint", "bigoplus", "oplus", "pm", "mp", "to", "mapsto"):
+            raise self.fail("unsupported-notation", f"`\\{name}` isn't part of the language", token)
+        elif name in ("quad", "qquad"):
+            pass
+        elif name == "mathop":
+            self.font(token, name, stream, out, script)
+        else:
+            self.unknown(token, name, out)
+
+    def unknown(self, token: Token, name: str, out: list[Token]) -> None:
+        guess = USER_MACRO.fullmatch(name)
+        if guess and len(name) <= 10:
+            self.note(f"\\{name} was read as {guess[1]}")
+            out.append(Token("letter", guess[1], token.start, token.end))
+            return
+        commands = [*FUNCTIONS, *LETTERS, *OPERATORS, *FONTS, *ACCENTS, *BRACED, "frac", "sqrt", "begin", "left", "right", "operatorname"]
+        near = difflib.get_close_matches(name, commands, 1, 0.7)
+        raise self.fail("unknown-command", f"unknown LaTeX command `\\{name}`", token, f"did you mean `\\{near[0]}`?" if near else None)
+
+    def delimiter(self, token: Token, name: str, stream: _Stream, out: list[Token]) -> None:
+        r"""`\left|` opens and `\right|` closes; `\left.` is nothing."""
+        after = stream.peek()
+        if after is None or after.kind == "end":
+            raise self.fail("unexpected-end", f"a bracket is missing after `{token.text}`", token)
+        opens = name[-1] in "tl" and name != "right"
+        bar = {"|": "|", "||": "||", "\\|": "||", "\\Vert": "||", "\\vert": "|", "\\lVert": "||", "\\rVert": "||", "\\lvert": "|",
+               "\\rvert": "|", "\\mid": "|"}.get(after.text)
+        if bar and after.kind in ("op", "command"):
+            stream.next()
+            out.append(Token("op", "<" + bar if opens else bar + ">", token.start, after.end))
+        elif after.text == "." and after.kind == "op":
+            stream.next()
+        elif after.text in ("<", ">") and after.kind == "op":
+            stream.next()
+            out.append(Token("op", "⟨" if after.text == "<" else "⟩", token.start, after.end))
+
+    def operator(self, token: Token, name: str, stream: _Stream, out: list[Token], script: bool) -> None:
+        text = OPERATORS[name]
+        start, end = token.start, token.end
+        if name in ("vert", "mid") and out and out[-1].text == "|" and out[-1].kind == "op" and out[-1].end >= self.trimmed(start) and out[-1].value == "vert":
+            out[-1] = Token("op", "||", out[-1].start, end)
+            return
+        if text == "'" and script:
+            out.append(Token("name", "T", start, end))
+        elif text == "+" and not script:
+            raise self.fail("unexpected-token", f"`\\{name}` is an exponent", token)
+        elif name in ("star", "ast") and script:
+            out.append(Token("op", "*", start, end))
+        elif name == "partial":
+            raise self.fail("unexpected-token", "`∂` asks for a derivative: give the expression alone, and the variable with --wrt", token)
+        elif name == "sum":
+            out.append(Token("op", "∑", start, end))
+        else:
+            out.append(Token("op", text, start, end, "·" if name in ("cdot", "bullet") else "vert" if name in ("vert", "mid") else None))
+
+    def trimmed(self, start: int) -> int:
+        while start and self.source[start - 1] in " \t\n":
+            start -= 1
+        return start
+
+    def font(self, token: Token, name: str, stream: _Stream, out: list[Token], script: bool) -> None:
+        after = stream.peek()
+        if after is not None and after.text == "*" and name == "operatorname":
+            stream.next()
+            after = stream.peek()
+        if name == "vec" and after is not None and (after.text == "(" or after.text in ("\\left", "\\big", "\\Big", "\\bigl")):
+            out.append(Token("func", "vec", token.start, token.end))
+            return
+        if after is None or after.kind == "end":
+            return
+        raw = stream.argument(self)
+        end = max((t.end for t in raw), default=token.end)
+        text = "".join(t.text for t in raw if t.kind != "command" or t.text[1:] not in NOISE)
+        plain = self.source[raw[0].start:raw[-1].end] if raw else ""
+        if text in ("1", "0") and name in ("mathbf", "boldsymbol", "bm", "pmb", "mathbb", "mathds", "mathbbm", "vec", "textbf", "symbf"):
+            out.append(Token("op", "𝟏" if text == "1" else "𝟎", token.start, end))
+            return
+        if name == "mathbb" and text == "R":
+            out.append(Token("op", "ℝ", token.start, end))
+            return
+        if text in ("T", "\\top", "t", "H") and script and name not in ("mathbf", "boldsymbol"):
+            out.append(Token("name", "T", token.start, end))
+            return
+        if not raw or not plain.strip():
+            return
+        joined = text.replace("-", "").replace("\\_", "_")
+        upright = name in ("mathrm", "text", "operatorname", "mbox", "textrm", "mathsf", "textsf", "mathop", "hbox", "mathtt", "texttt", "mathit",
+                           "textit", "textnormal", "mathbf", "textbf", "boldsymbol", "mathup", "symup", "emph", "bold", "bm")
+        if upright and len(joined) > 1 and joined.replace("_", "").isalnum() and joined[0].isalpha():
+            if joined.lower() in EXTREMA or joined.lower() in ("argmin", "argmax"):
+                if script:
+                    out.append(Token("func", joined.lower(), token.start, end))
+                elif self.leads(stream, out) or joined.lower()[:3] in ("arg", "inf", "sup") or len(joined) > 3:
+                    self.leave_out(token, joined, stream, out)
+                else:
+                    out.append(Token("func", joined.lower(), token.start, end))
+                return
+            function = LANGUAGE_FUNCTIONS.get(joined) or LANGUAGE_FUNCTIONS.get(joined.lower())
+            if function and joined not in self.known:
+                out.append(Token("func", function, token.start, end))
+                return
+            if name not in ("mathbf", "textbf", "boldsymbol", "bm", "bold", "mathit"):
+                self.words(token, name, plain, joined, stream, out, end)
+                return
+        if name in ("text", "mbox", "textrm", "hbox", "textit", "textnormal", "emph") and not (len(joined) == 1 and joined.isalpha()):
+            self.words(token, name, plain, joined, stream, out, end)
+            return
+        inner = self.process(raw, script)
+        if len(inner) == 1 and inner[0].kind == "word" and inner[0].text.isalpha() and len(inner[0].text) == 1:
+            inner = [Token("letter", inner[0].text, token.start, end)]
+        elif len(inner) > 1 and not _is_name(inner) and name in ("boxed", "cancel", "smash", "underline", "mathop", "fbox"):
+            inner = [Token("op", "(", token.start, token.end), *inner, Token("op", ")", end, end)]
+        out += inner
+
+    def words(self, token: Token, name: str, plain: str, joined: str, stream: _Stream, out: list[Token], end: int) -> None:
+        """Upright words: a name in the formula, or prose that ends or surrounds it."""
+        if STOPS.match(plain) and (" " in plain.strip() or plain.strip().rstrip(".,:").lower() in
+                                   ("where", "with", "st", "s.t", "for", "over", "and", "such that", "if", "when")):
+            if out:
+                self.stopped = True
+                self.note(f"what follows “{plain.strip()}” was left out")
+            return
+        if joined.isidentifier() and " " not in plain.strip():
+            after = stream.peek()
+            call = after is not None and after.text in ("(", "\\left")
+            if call and joined not in self.known and name == "operatorname":
+                near = difflib.get_close_matches(joined, [n for n in LANGUAGE_FUNCTIONS if len(n) > 1], 1, 0.7)
+                if near:
+                    raise LanguageError("unknown-function", f"unknown function `{joined}`", hint=f"did you mean `{near[0]}`?",
+                                        span=(token.start, end), source=self.source)
+                self.note(f"{joined}(…) was read as an unknown function")
+                out.append(Token("func", joined, token.start, end, ("unknown", False)))
+                return
+            out.append(Token("letter", joined, token.start, end))
+            return
+        if plain.strip(" .,;:"):
+            self.note(f"the words “{plain.strip()}” were left out")
+
+    def leads(self, stream: _Stream, out: list[Token]) -> bool:
+        r"""Whether `\min` stands in front of an objective: it has a subscript or nothing before it, and isn't called."""
+        if out and out[-1].text not in ("=", ":=", "\n") and out[-1].kind != "newline":
+            return False
+        i = stream.i
+        while i < len(stream.tokens) and stream.tokens[i].text in ("\\limits", "\\nolimits", "\\,", "\\!", "\\;", "\\quad"):
+            i += 1
+        after = stream.tokens[i] if i < len(stream.tokens) else None
+        return after is not None and after.text not in ("(", "\\left", "[")
+
+    def leave_out(self, token: Token, name: str, stream: _Stream, out: list[Token]) -> None:
+        while (after := stream.peek()) is not None:
+            if after.kind == "op" and after.text == "_":
+                stream.next()
+                stream.argument(self)
+            elif after.kind == "command" and after.text[1:] in NOISE and after.text[1:] not in ("left", "bigl", "Bigl", "big", "Big", "biggl", "bigg", "["):
+                stream.next()
+            elif after.text in ("\\min", "\\max", "\\inf", "\\sup", "~", "&", ":") or after.text == "{" and stream.tokens[stream.i + 1].text == "}":
+                stream.next()
+            else:
+                break
+        self.note(f"`{name}` in front was left out")
+
+    def fraction(self, token: Token, stream: _Stream, out: list[Token]) -> None:
+        raw_top, raw_below = stream.argument(self), stream.argument(self)
+        if raw_top and raw_below and raw_top[0].text in ("\\partial", "d", "\\mathrm") and raw_below[0].text in ("\\partial", "d", "\\mathrm") and \
+                raw_top[0].text == raw_below[0].text and len(raw_below) > 1:
+            name = "".join(t.text for t in raw_below[1:] if t.text not in ("{", "}"))
+            self.note(f"the derivative sign by {name} was left out: the variable is given by --wrt")
+            rest = raw_top[1:]
+            if rest:
+                out += self.process(rest)
+            return
+        top, below = self.process(raw_top), self.process(raw_below)
+        for part in (top, below):
+            if not part:
+                raise self.fail("unexpected-token", "a part of this fraction is missing", token)
+        start, end = token.start, below[-1].end
+        simple = len(top) == len(below) == 1 and top[0].kind == below[0].kind == "num"
+        out.append(Token("op", "(", start, token.end))
+        if simple:
+            out += [top[0], Token("op", "/", top[0].end, below[0].start), below[0]]
+        else:
+            out += [Token("op", "(", start, token.end), *top, Token("op", ")", top[-1].end, top[-1].end),
+                    Token("op", "/", top[-1].end, below[0].start), Token("op", "(", below[0].start, below[0].start), *below, Token("op", ")", end, end)]
+        out.append(Token("op", ")", end, end))
+
+    def root(self, token: Token, stream: _Stream, out: list[Token]) -> None:
+        after = stream.peek()
+        degree: list[Token] = []
+        if after is not None and after.text == "[":
+            stream.next()
+            while (t := stream.next()).text != "]":
+                if t.kind == "end":
+                    raise self.fail("unbalanced-bracket", "this `[` is never closed", after)
+                degree.append(t)
+        inner = self.process(stream.argument(self))
+        if not inner:
+            raise self.fail("unexpected-token", "there is nothing under this root", token)
+        end = inner[-1].end
+        group = [Token("op", "(", token.start, token.end), *inner, Token("op", ")", end, end)]
+        if degree:
+            out += [*group, Token("op", "^", end, end), Token("op", "{", end, end), Token("num", "1", end, end), Token("op", "/", end, end),
+                    *self.process(degree), Token("op", "}", end, end)]
+        else:
+            out += [Token("func", "root", token.start, token.end), *group]
+
+    def braced(self, token: Token, name: str, stream: _Stream, out: list[Token]) -> None:
+        opener, closer = BRACED[name]
+        if (after := stream.peek()) is not None and after.text == "*":
+            stream.next()
+            after = stream.peek()
+        if after is not None and after.text == "[":         # \norm[2]{x}
+            while stream.next().text not in ("]", ""):
+                pass
+        inner = self.process(stream.argument(self))
+        end = inner[-1].end if inner else token.end
+        directed = {"||": ("<||", "||>"), "|": ("<|", "|>")}.get(opener, (opener, closer))
+        out += [Token("op", directed[0], token.start, token.end), *inner, Token("op", directed[1], end, end)]
+
+    def stacked(self, token: Token, name: str, stream: _Stream, out: list[Token]) -> None:
+        first = stream.argument(self)
+        if name in ("underbrace", "overbrace"):
+            inner = self.process(first)
+            out += [Token("op", "(", token.start, token.end), *inner, Token("op", ")", inner[-1].end if inner else token.end, inner[-1].end if inner else token.end)]
+            while (after := stream.peek()) is not None and after.kind == "op" and after.text in ("_", "^"):
+                stream.next()
+                stream.argument(self)
+            return
+        second = stream.argument(self)
+        words = "".join(t.text for t in second if t.text.isalpha()).lower()
+        commands = {t.text[1:] for t in second if t.kind == "command"}
+        if words in EXTREMA or commands & EXTREMA:
+            self.leave_out(token, next(iter(sorted(commands & EXTREMA)), words), stream, out)
+        else:
+            out += self.process(second)
+
+    def nabla(self, token: Token, stream: _Stream, out: list[Token]) -> None:
+        after = stream.peek()
+        rest = [t for t in stream.rest()[:2] if t.text != "\\mathrm"]
+        if after is not None and after.kind == "op" and after.text in ("_", "^"):
+            self.note("the ∇ in front was left out: the variable is given by --wrt")
+            while (after := stream.peek()) is not None and after.kind == "op" and after.text in ("_", "^"):
+                stream.next()
+                stream.argument(self)
+        elif len(rest) == 2 and rest[1].text in ("(", "\\left") and (rest[0].kind in ("word", "letter") and len(rest[0].text) == 1 or rest[0].text in ("\\ell", "\\phi", "\\psi")):
+            out.append(Token("op", "∇", token.start, token.end))
+        else:
+            self.note("the ∇ in front was left out: the variable is given by --wrt")
+
+    def environment(self, token: Token, stream: _Stream, out: list[Token]) -> None:
+        name = "".join(t.text for t in stream.argument(self))
+        if name.rstrip("*") not in GRIDS:
+            if name in ("cases", "cases*", "rcases", "dcases"):
+                raise self.fail("unsupported-notation", "a definition by cases isn't part of the language", token)
+            return
+        if name == "array" and (after := stream.peek()) is not None and after.text == "{":
+            stream.argument(self)
+        if (after := stream.peek()) is not None and after.text == "[" and name.endswith("*"):
+            while stream.next().text not in ("]", ""):
+                pass
+        body: list[Token] = []
+        depth = 1
+        while True:
+            t = stream.next()
+            if t.kind == "end":
+                raise self.fail("unbalanced-bracket", f"this `\\begin{{{name}}}` is never closed", token)
+            depth += (t.text == "\\begin") - (t.text == "\\end")
+            if not depth:
+                stream.argument(self)
+                break
+            body.append(t)
+        rows: list[list[list[Token]]] = [[[]]]
+        level = 0
+        for t in body:
+            level += (t.text in ("{", "\\begin")) - (t.text in ("}", "\\end"))
+            if not level and t.text == "&" and t.kind == "op":
+                rows[-1].append([])
+            elif not level and t.text in ("\\\\", "\\cr"):
+                rows.append([[]])
+            elif t.kind != "newline" and t.text != "\\hline":
+                rows[-1][-1].append(t)
+        if rows and len(rows[-1]) == 1 and not rows[-1][0]:
+            rows.pop()
+        end = body[-1].end if body else token.end
+        determinant = name.startswith("v")
+        if determinant:
+            out += [Token("func", "det", token.start, token.end), Token("op", "(", token.start, token.end)]
+        out.append(Token("op", "[", token.start, token.end))
+        for i, row in enumerate(rows):
+            for j, cell in enumerate(row):
+                if i or j:
+                    out.append(Token("op", "," if j else ";", cell[0].start if cell else end, cell[0].start if cell else end))
+                out += self.process(cell)
+        out.append(Token("op", "]", end, end, "grid"))
+        if determinant:
+            out.append(Token("op", ")", end, end))
+
+
+class _Stream:
+    """Tokens with a place; numbers and words are cut where TeX takes one character."""
+
+    def __init__(self, tokens: list[Token]) -> None:
+        self.tokens, self.i = tokens, 0
+
+    def peek(self) -> Token | None:
+        return self.tokens[self.i] if self.i < len(self.tokens) else None
+
+    def next(self) -> Token:
+        if self.i >= len(self.tokens):
+            place = self.tokens[-1].end if self.tokens else 0
+            return Token("end", "", place, place)
+        self.i += 1
+        return self.tokens[self.i - 1]
+
+    def back(self) -> None:
+        self.i -= 1
+
+    def rest(self) -> list[Token]:
+        return self.tokens[self.i:self.i + 80]
+
+    def group(self, opener: Token, reader: _Reader) -> list[Token]:
+        """The tokens up to the brace that closes the one just read."""
+        depth, start = 1, self.i
+        while self.i < len(self.tokens):
+            token = self.tokens[self.i]
+            if token.kind == "op":
+                depth += (token.text == "{") - (token.text == "}")
+                if not depth:
+                    self.i += 1
+                    return self.tokens[start:self.i - 1]
+            self.i += 1
+        raise reader.fail("unbalanced-bracket", "this `{` is never closed", opener)
+
+    def argument(self, reader: _Reader) -> list[Token]:
+        """One argument as TeX takes it: a group, a command (with its own arguments), or one character."""
+        while (token := self.peek()) is not None and (token.kind == "newline" or token.text in ("\\,", "\\!", "\\;", "\\limits", "\\nolimits")):
+            self.i += 1
+        token = self.next()
+        if token.kind == "end":
+            raise reader.fail("unexpected-end", "an argument is missing at the end", Token("op", "", max(0, token.start - 1), token.end))
+        if token.kind == "op" and token.text == "{":
+            return self.group(token, reader)
+        if token.kind == "word" and len(token.text) > 1:
+            self.i -= 1
+            self.tokens[self.i] = Token("word" if token.text[1].isalpha() else "num", token.text[1:], token.start + 1, token.end)
+            return [Token("word", token.text[0], token.start, token.start + 1)]
+        if token.kind == "num" and len(token.text) > 1 and token.text.isdigit() and reader.source[token.start - 1:token.start] not in ("^", "_"):
+            self.i -= 1
+            self.tokens[self.i] = Token("num", token.text[1:], token.start + 1, token.end)
+            return [Token("num", token.text[0], token.start, token.start + 1)]
+        if token.kind == "command":
+            name = token.text[1:]
+            if name in FONTS or name in ACCENTS or name in ("sqrt",):
+                after = self.peek()
+                if after is not None and after.kind != "end":
+                    start = self.i
+                    self.argument(reader)
+                    return [token, *self.tokens[start:self.i]]
+            if name in ("frac", "tfrac", "dfrac"):
+                start = self.i
+                self.argument(reader)
+                self.argument(reader)
+                return [token, *self.tokens[start:self.i]]
+        if token.kind == "op" and token.text == "-" and (after := self.peek()) is not None and reader.source[token.start - 1:token.start] == "^":
+            self.i += 1         # A^-1, which TeX would not take either
+            return [token, after]
+        return [token]
+
+
+def _is_name(tokens: Sequence[Token]) -> bool:
+    """Whether the tokens are one name with its scripts."""
+    if not tokens or tokens[0].kind not in ("word", "letter") or (tokens[0].kind == "word" and len(tokens[0].text) > 1):
+        return False
+    rest = [t for t in tokens[1:] if t.kind not in ("accent", "sub")]
+    if not rest:
+        return True
+    return rest[0].text == "_" and len(rest) >= 4 and rest[1].text == "{" and rest[-1].text == "}" and sum(t.text == "{" for t in rest) == 1
+
+
+def _tidy(tokens: list[Token]) -> list[Token]:
+    """Square brackets that only group become round ones; punctuation at the end goes."""
+    out = list(tokens)
+    open_: list[int] = []
+    separated: set[int] = set()
+    for i, token in enumerate(out):
+        if token.kind != "op":
+            continue
+        if token.text in ("(", "[", "{", "⟨"):
+            open_.append(i)
+        elif token.text in (",", ";") and open_:
+            separated.add(open_[-1])
+        elif token.text in (")", "]", "}", "⟩") and open_:
+            j = open_.pop()
+            called = j and out[j - 1].kind == "func"
+            if token.text == "]" and out[j].text == "[" and (called or j not in separated) and token.value != "grid":
+                out[j] = out[j]._replace(text="(")
+                out[i] = token._replace(text=")")
+    while len(out) > 1 and (out[-2].kind == "newline" or out[-2].kind == "op" and out[-2].text in (".", ",", ";", ":", "!", "?")):
+        del out[-2]
+    while out and out[0].kind == "op" and out[0].text in (",", ":", ".", ";"):
+        del out[0]
+    return out
