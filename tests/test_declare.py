@@ -14,7 +14,8 @@ def texts(shapes: object) -> dict[str, str]:
 @pytest.mark.parametrize(("written", "read"), [
     ("X: m×n", "m×n"), ("X: m x n", "m×n"), ("X: m n", "m×n"), ("X: mxn", "m×n"), ("X: 3×4", "3×4"), ("X: 3x4", "3×4"),
     ("X: (m, n)", "m×n"), ("X ∈ ℝ^{m×n}", "m×n"), (r"X \in \mathbb{R}^{m \times n}", "m×n"), ("X = m×n", "m×n"),
-    ("X: n", "n"), ("X: n×1", "n"), ("X: (n,)", "n"), ("X ∈ R^n", "n"), ("X: 1×n", "1×n"), ("X: scalar", "scalar"), ("X: number", "scalar"),
+    ("X: n", "n"), ("X: n×1", "n"), ("X: (n,)", "n"), ("X ∈ R^n", "n"), ("X: 1×n", "1×n"),
+    ("X: scalar", "scalar"), ("X: number", "scalar"),
     ("X: 1", "scalar"), ("X: R", "scalar"), ("X: n×n symmetric", "n×n symmetric"), ("X: symmetric n×n", "n×n symmetric"),
     ("X: n×n symmetric positive", "n×n symmetric positive"), ("X: n x n sym", "n×n symmetric"), ("X: n positive", "n positive"),
     ("X: scalar positive", "scalar positive"), ("X: k×dm", "k×dm"), ("X: d*m×n", "d·m×n"), ("X: 2n×(n+1)", "2·n×(n + 1)"),
@@ -37,15 +38,18 @@ def test_a_mapping_takes_texts_and_tuples_of_sizes() -> None:
 
 
 @pytest.mark.parametrize(("written", "name"), [
-    ("α", "alpha"), (r"\alpha", "alpha"), ("Σ", "Sigma"), (r"\boldsymbol{\Sigma}", "Sigma"), ("W₁", "W_1"), ("W_{12}", "W_12"), ("W1", "W1"),
-    ("W^{(1)}", "W_1"), ("W^{[2]}", "W_2"), (r"\mathbf{W}_1", "W_1"), ("Phi", "Phi"), ("ϕ", "phi"), (" X ", "X"), ("$x$", "x"),
+    ("α", "alpha"), (r"\alpha", "alpha"), ("Σ", "Sigma"), (r"\boldsymbol{\Sigma}", "Sigma"), ("W₁", "W_1"), ("W_{12}", "W_12"),
+    ("W1", "W1"), ("W^{(1)}", "W_1"), ("W^{[2]}", "W_2"), (r"\mathbf{W}_1", "W_1"), ("Phi", "Phi"), ("ϕ", "phi"),
+    (" X ", "X"), ("$x$", "x"),
 ])
 def test_names_become_canonical(written: str, name: str) -> None:
     assert canonical_name(written) == name
 
 
 @pytest.mark.parametrize(("name", "kind"), [
-    ("X", "matrix"), ("W_1", "matrix"), ("Sigma", "matrix"), ("x", "vector"), ("b1", "vector"), ("alpha", "number"), ("lambda_1", "number")])
+    ("X", "matrix"), ("W_1", "matrix"), ("Sigma", "matrix"), ("x", "vector"), ("b1", "vector"), ("alpha", "number"),
+    ("lambda_1", "number"),
+])
 def test_conventions_go_by_the_first_letter(name: str, kind: str) -> None:
     assert convention(name) == kind
 
@@ -53,9 +57,11 @@ def test_conventions_go_by_the_first_letter(name: str, kind: str) -> None:
 @pytest.mark.parametrize(("written", "code"), [
     ("X: m×n symmetric", "bad-property"), ("x: n spd", "bad-property"), ("t: scalar invertible", "bad-property"),
     ("X: m×n unit", "bad-property"), ("X: n×n symmetric skew", "bad-property"), ("x: n unit simplex", "bad-property"),
-    ("X: n×n symetric", "unknown-property"), ("X: n×n beautiful", "unknown-property"), ("X: m×n×p", "bad-shape"), ("X:", "bad-shape"),
-    ("X: 0×n", "bad-shape"), ("X: m×", "bad-shape"), ("X: scalar n", "bad-shape"), ("X: positive", "bad-shape"), ("X", "bad-declaration"),
-    ("1X: n", "bad-name"), ("X: m×n, X: n×m", "declared-twice"), ("X: n×n) × m", "bad-shape"), ("X: " + "9" * 5000, "bad-shape"),
+    ("X: n×n symetric", "unknown-property"), ("X: n×n beautiful", "unknown-property"), ("X: m×n×p", "bad-shape"),
+    ("X:", "bad-shape"), ("X: 0×n", "bad-shape"), ("X: m×", "bad-shape"), ("X: scalar n", "bad-shape"),
+    ("X: positive", "bad-shape"),
+    ("X", "bad-declaration"), ("1X: n", "bad-name"), ("X: m×n, X: n×m", "declared-twice"),
+    ("X: n×n) × m", "bad-shape"), ("X: " + "9" * 5000, "bad-shape"),
 ])
 def test_a_declaration_that_cannot_be_used_is_refused(written: str, code: str) -> None:
     with pytest.raises(DeclarationError) as caught:
@@ -102,7 +108,7 @@ def test_sizes_become_positive_integer_symbols() -> None:
 
 @pytest.mark.parametrize("text", ["", "m n +", "m/n", "(m", "m$", "m**n"])
 def test_what_is_no_size_is_a_value_error(text: str) -> None:
-    with pytest.raises(ValueError, match="size|bracket|number|smaller"):
+    with pytest.raises(ValueError, match=r"size|bracket|number"):
         Size.of(text)
 
 
@@ -118,8 +124,10 @@ def assumed(expr: str, shapes: str, *texts: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("equation", "expr", "symbol", "text"), [
-    ("A' = A", "x' A x", "A", "n×n symmetric"), ("A = A'", "x' A x", "A", "n×n symmetric"), ("A' = -A", "x' A x", "A", "n×n skew"),
-    ("Q' Q = I", "Q' A Q", "Q", "n×n orthogonal"), ("Q Q' = I", "A Q", "Q", "n×n orthogonal"), ("||x|| = 1", "x' A x", "x", "n unit"),
+    ("A' = A", "x' A x", "A", "n×n symmetric"), ("A = A'", "x' A x", "A", "n×n symmetric"),
+    ("A' = -A", "x' A x", "A", "n×n skew"),
+    ("Q' Q = I", "Q' A Q", "Q", "n×n orthogonal"), ("Q Q' = I", "A Q", "Q", "n×n orthogonal"),
+    ("||x|| = 1", "x' A x", "x", "n unit"),
     ("t > 0", "t A", "t", "scalar positive"), ("x > 0", "A x", "x", "n positive"), ("A ≻ 0", "x' A x", "A", "n×n spd"),
 ])
 def test_equations_that_say_a_property_give_it(equation: str, expr: str, symbol: str, text: str) -> None:

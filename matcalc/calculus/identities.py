@@ -112,12 +112,18 @@ def applies(terms: Terms, identity: Identity, b: Binding) -> bool:
     return True
 
 
+@lru_cache(maxsize=8)
+def index(book: RuleBook) -> tuple[tuple[Rule, frozenset[str], frozenset[str]], ...]:
+    """Each identity with the operations that its left side needs and the rare ones that its right side brings."""
+    return tuple((rule, operations_of(rule.sides[0]), operations_of(rule.sides[1]) & RARE) for rule in book.identities)
+
+
 def rewrites(terms: Terms, book: RuleBook, root: Any) -> Sequence[Callable[[Terms, Any], Any | None]]:
     """The identities that can matter for a term, as one rewrite each."""
     present = operations_in(terms, [root])
     by_head: dict[Any, list[Identity]] = {}
-    for rule in book.identities:
-        if operations_of(rule.sides[0]) <= present and not operations_of(rule.sides[1]) & RARE - present:
+    for rule, needed, rare in index(book):
+        if needed <= present and rare <= present:
             for identity in compiled(rule):
                 by_head.setdefault(head(identity.pattern), []).append(identity)
     if not by_head:

@@ -144,8 +144,8 @@ class Search:
         chosen = found[0]
         if len(found) == 1:
             return chosen.attempt, (f"read {self.phrase(chosen.switches)}: nothing else fits",)
-        others = ", or ".join(self.phrase(t.switches) for t in found[1:3])
-        return chosen.attempt, (f"two readings remain: {self.phrase(chosen.switches)} (taken), or {others}; settle it with --shape",)
+        taken, *others = (self.phrase(t.switches) for t in found[:3])
+        return chosen.attempt, (f"two readings remain: {taken} (taken), or {', or '.join(others)}; settle it with --shape",)
 
     def phrase(self, switches: Mapping[str, str]) -> str:
         said = [f"{name} as {WORDS[switches[name]]}" for name in sorted(switches, key=self.position.__getitem__)]

@@ -19,7 +19,7 @@ from matcalc.language.spellings import SYNTAXES, respell
 from matcalc.language.spellings.library import MACROS, ORDERS, Call
 from matcalc.language.spellings.plain import LANGUAGE_FUNCTIONS, Names, size_text
 from matcalc.language.syntax import Node, postorder
-from matcalc.language.tokens import Token, declaration_at, tokenize
+from matcalc.language.tokens import LETTER_NAMES, Token, declaration_at, tokenize
 from matcalc.terms.operations import TABLE
 
 MAX_NESTING = 200
@@ -85,7 +85,9 @@ class _Program:
         root: Node | None = None
         for number, (statement, (name, cut, note)) in enumerate(zip(statements, lefts, strict=True)):
             body = names.run(statement[cut:])
-            node = _Expression(body, self.source, known, lets, self.rule).whole()
+            expression = _Expression(body, self.source, known, lets, self.rule)
+            node = expression.whole()
+            all_notes += expression.notes
             last = number == len(statements) - 1
             if last:
                 root = node
@@ -217,6 +219,8 @@ class _Expression:
         self.i, self.depth = 0, 0
         self.bars: list[str] = []
         self.numbers: dict[Node, bool] = {}
+        self.kinds: dict[Node, str] = {}
+        self.notes: list[str] = []
         self.glued: Node | None = None      # the product just made by juxtaposition, if nothing closed it
 
     # ---- small tools ----
@@ -882,6 +886,11 @@ class _Expression:
         quoted = next((a for a in args if a.op == "string"), None)
         if quoted is not None and op != "norm":
             self.fail("unexpected-token", "a quoted text is not a value", quoted.span)
+        if op == "root":        # √ of what is surely a square matrix is its square root
+            matrix = self.kind(args[0]) == "matrix"
+            if matrix:
+                self.notes.append("√ of a matrix was read as the matrix square root sqrtm")
+            return self.apply("sqrtm" if matrix else "sqrt", args, token, span)
         if op == "d":
             return self.node("d", self.exactly(1, args, token, span), span)
         if op == "solve":
@@ -960,6 +969,36 @@ class _Expression:
                 numbers[x] = (x.op in NUMBERS and (x.value is None or x.op == "number")
                               or x.op in KEEPS_NUMBERS and all(numbers[a] for a in x.args))
         return numbers[node]
+
+    def kind(self, node: Node) -> str:
+        """What the conventions say that a node is: number, column, row, matrix or (unknown) nothing."""
+        kinds = self.kinds
+        for x in postorder([node], lambda y: () if y in kinds else y.args):
+            if x not in kinds:
+                kinds[x] = self.kind_from(x, [kinds[a] for a in x.args])
+        return kinds[node]
+
+    def kind_from(self, x: Node, args: list[str]) -> str:
+        op = x.op
+        if op == "symbol":
+            name = str(x.value)
+            return "matrix" if name[0].isupper() else "number" if name.split("_")[0] in LETTER_NAMES else "column"
+        if op == "eye":
+            return "matrix"
+        if op in NUMBERS and (x.value is None or op == "number") or op in ("bars", "norm2", "pnorm"):
+            return "number"
+        if op == "mul":
+            a, b = args
+            if a == "number" or b == "number":
+                return b if a == "number" else a
+            return PRODUCTS.get((a, b), "number" if x.value and a == b == "column" else "")
+        if op == "transpose":
+            return {"column": "row", "row": "column"}.get(args[0], args[0])
+        if op in ("add", "sub", "hadamard", "quotient", "badd", "bsub"):
+            return next((k for k in args if k not in ("", "number")), "" if "" in args else "number")
+        if op in ("neg", "inv", "power", "hpower", "div", "let", "sqrtm", "expm", "logm", "pinv") or op in TABLE and TABLE[op].entrywise:
+            return args[0]
+        return ""
 
     # ---- sums over an index ----
 
@@ -1081,6 +1120,8 @@ READ: dict[str, Callable[[Node], object]] = {"axis": _axis, "size": _size, "num"
 
 
 NUMBERS = frozenset(row.name for row in TABLE.values() if row.signature.split("|")[0].strip().endswith("-> 1 1")) | {"norm2", "pnorm", "number", "pi"}
+PRODUCTS = {("row", "column"): "number", ("row", "matrix"): "row", ("matrix", "column"): "column", ("matrix", "matrix"): "matrix",
+            ("column", "row"): "matrix"}
 KEEPS_NUMBERS = frozenset(row.name for row in TABLE.values() if row.entrywise) | {
     "add", "sub", "neg", "mul", "div", "hadamard", "quotient", "hpower", "power", "transpose", "inv", "let"}
 IGNORED_OPTIONS = frozenset({"keepdims", "keepdim", "keep_dims", "dtype", "out", "full_matrices", "lower", "device", "requires_grad", "reduction",

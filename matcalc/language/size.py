@@ -141,18 +141,14 @@ class Size:
         """The sympy expression of positive integer symbols."""
         from sympy import Add, Integer, Mul, Pow, Rational, Symbol
 
-        def power(name: str, e: int) -> sympy.Expr:
-            symbol: sympy.Expr = Symbol(name, integer=True, positive=True)  # type: ignore[no-untyped-call]
-            raised: sympy.Expr = symbol if e == 1 else Pow(symbol, Integer(e))
-            return raised
-
-        def number(c: Coefficient) -> sympy.Expr:
-            return Rational(c.numerator, c.denominator) if isinstance(c, Fraction) else Integer(c)
-
-        if self.atom is not None:
-            return power(self.atom, 1)
-        total: sympy.Expr = Add(*(Mul(number(c), *(power(name, e) for name, e in monomial)) for monomial, c in self.terms))
-        return total
+        terms: list[sympy.Expr] = []
+        for monomial, c in self.terms:
+            factors: list[sympy.Expr] = [] if c == 1 and monomial else [Rational(Fraction(c))]
+            for name, e in monomial:
+                symbol = Symbol(name, integer=True, positive=True)  # type: ignore[no-untyped-call]
+                factors.append(symbol if e == 1 else Pow(symbol, Integer(e)))
+            terms.append(factors[0] if len(factors) == 1 else Mul(*factors))
+        return terms[0] if len(terms) == 1 else Add(*terms)
 
     def __str__(self) -> str:
         if self.atom is not None:

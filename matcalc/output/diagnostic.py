@@ -57,6 +57,8 @@ def render(error: MatcalcError) -> str:
 
 
 def _wrap(text: str, width: int, first: str = "", then: str = "") -> list[str]:
+    if _columns(text) > len(text):      # wide characters: textwrap counts each as one
+        width = (width + len(then)) // 2
     return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=then, break_on_hyphens=False)
 
 
@@ -112,17 +114,21 @@ def _show(number: int, text: str, marks: list[Mark], gutter: int) -> list[str]:
     room = WIDTH - gutter - 3
     *others, (start, end, last) = placed
     below = [(s, m.text) for s, _, m in others if m.text]
-    if last.text and len(line) + 1 + len(last.text) <= room and end == len(line):
+    if last.text and len(line) + 1 + _columns(last.text) <= room and end == len(line):
         line += " " + last.text
     elif last.text:
         below.append((start, last.text))
     shown = [f"{number:>{gutter}} | {text}".rstrip(), f"{bar} {line}"]
     for start, label in reversed(below):
         label = _clean(label)
-        start = max(0, min(start, room - len(label)))
+        start = max(0, min(start, room - _columns(label)))
         for k, piece in enumerate(_wrap(label, max(room - start, 20))):
             shown.append(f"{bar} {' ' * (start + 2 * (k > 0))}{piece}")
     return shown
+
+
+def _columns(text: str) -> int:
+    return sum(map(_width, text))
 
 
 def _width(char: str) -> int:
@@ -135,7 +141,7 @@ def _window(text: str, marks: list[Mark], room: int) -> tuple[str, list[Mark]]:
     """The part of a long line around its marks, cut ends shown as `…`."""
     text = "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text)
     main = next((m for m in marks if m.main), marks[0])
-    if sum(map(_width, text[:4 * room])) <= room and len(text) <= 4 * room:
+    if _columns(text[:4 * room]) <= room and len(text) <= 4 * room:
         return text, marks
     low, high = min(m.start for m in marks), max(m.end for m in marks)
     inner = room - 2
@@ -144,7 +150,7 @@ def _window(text: str, marks: list[Mark], room: int) -> tuple[str, list[Mark]]:
     begin = max(0, low - (inner - (high - low)) // 2)
     stop = min(len(text), begin + inner)
     begin = max(0, stop - inner)
-    while stop > begin and sum(map(_width, text[begin:stop])) > inner:
+    while stop > begin and _columns(text[begin:stop]) > inner:
         stop -= 1
     shift = begin - (begin > 0)
     piece = ("…" if begin else "") + text[begin:stop] + ("…" if stop < len(text) else "")

@@ -325,7 +325,7 @@ def with_right(rule: Rule, right: str) -> Rule:
 def store() -> int:
     """Judge every rule and write rules/verified.toml; the number of false rules."""
     book = rule_book()
-    lines = ["# Written by `python -m matcalc.rulebook.verify`: how each rule fared numerically, in the form named by its digest.", ""]
+    lines = ["# Written by `python -m matcalc.rulebook.verify`: how each rule fared, in the form named by its digest.", ""]
     false = 0
     for rule in sorted(book, key=lambda r: r.name):
         result = verify(rule)
