@@ -59,7 +59,7 @@ class Question:
 
     @property
     def symbols(self) -> set[str]:
-        return {t.word for t in self.term.walk() if t.op == "symbol"}
+        return {t.word for t in self.term.walk() if t.op in ("symbol", "power") and t.word[0].isalpha()}
 
     def case(self, name: str = "random") -> dict[str, object]:
         """In the form of the case files."""
@@ -94,11 +94,16 @@ def text(t: Term) -> tuple[str, int]:
         return s if level == 2 and a.op != "norm" else f"({s})"
 
     def product(a: Term, op: str) -> str:
-        return text(a)[0] if a.op == op else atom(a)
+        return text(a)[0] if a.op in (op, "number") else atom(a)
+
+    def base(a: Term) -> str:
+        return f"({text(a)[0]})" if a.op in POSTFIX else text(a)[0] if a.op == "norm" else atom(a)
 
     match t.op:
-        case "symbol" | "number" | "size":
+        case "symbol" | "size":
             return t.word, 2
+        case "number":
+            return t.word, 1 if "/" in t.word else 2
         case "add" | "sub":
             left, right = text(t.args[0])[0], t.args[1]
             shown = text(right)[0] if text(right)[1] > 0 else f"({text(right)[0]})"
@@ -109,18 +114,16 @@ def text(t: Term) -> tuple[str, int]:
         case "mul":
             return f"{product(t.args[0], 'mul')} {atom(t.args[1])}", 1
         case "hadamard":
-            return f"{product(t.args[0], 'hadamard')} .* {atom(t.args[1])}", 1
+            left = t.args[0]
+            return f"{text(left)[0] if left.op == 'hadamard' else atom(left)} .* {atom(t.args[1])}", 1
         case "quotient":
             return f"{atom(t.args[0])} ./ {atom(t.args[1])}", 1
         case "divide":
             return f"{product(t.args[0], 'mul')} / {atom(t.args[1])}", 1
         case "transpose":
-            a = t.args[0]
-            return (f"({text(a)[0]})" if a.op in POSTFIX else atom(a)) + "'", 2
+            return base(t.args[0]) + "'", 2
         case "power" | "hpower" | "invpower":
-            a = t.args[0]
-            base = f"({text(a)[0]})" if a.op in POSTFIX else atom(a)
-            return base + (".^" if t.op == "hpower" else "^") + t.word, 2
+            return base(t.args[0]) + (".^" if t.op == "hpower" else "^") + t.word, 2
         case "norm":
             inner = text(t.args[0])[0]
             if any(a.op == "norm" for a in t.args[0].walk()):

@@ -36,7 +36,8 @@ def conditions(terms: Terms, function: Any, answer: Any) -> tuple[str, ...]:
                 continue
             for text in of_node(terms, node, is_answer, show, inverted):
                 found[text] = None
-    return tuple(found)
+
+    return tuple(text for text in found if not (text.endswith("are non-zero") and text.replace("are non-zero", "are positive") in found))
 
 
 def of_node(terms: Terms, node: Any, is_answer: bool, show: Any, inverted: set[Any]) -> Iterator[str]:

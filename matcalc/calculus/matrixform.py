@@ -1,8 +1,8 @@
 """Read off a matrix: a term linear in dx, dF = J dx, turned into its matrix J.
 
 Fifth stage of the pipeline beside the transpose.  For L linear in v, `matrix_of` gives M with vec(L) = M vec(v), by
-walking L once per node: products become Kronecker products (`vec(A V B) = (B' ⊗ A) vec(V)`, which for vectors is plain
-A), entrywise factors diagonal matrices, transposes commutation matrices.
+walking L once per node and applying the matrix-form rules: `vec(A V B) = kron(B', A) vec(V)`, which for vectors is
+plain A, `vec(A .* V) = diag(vec(A)) vec(V)`, and so on.  Numbers linear in v have their gradient as a row.
 """
 from __future__ import annotations
 
@@ -12,12 +12,32 @@ from typing import Any
 import sympy as sp
 from sympy import MatAdd, MatMul, Mul, S
 
-from matcalc.calculus.linearize import is_zero
-from matcalc.calculus.transpose import Transposer
+from matcalc.calculus.linearize import binder, is_zero, where_sizes
+from matcalc.calculus.transpose import Transposer, chain
 from matcalc.errors import UnsupportedError
-from matcalc.language.syntax import postorder
+from matcalc.language.syntax import Node, postorder
+from matcalc.rulebook.load import Rule
 from matcalc.terms.build import is_array
-from matcalc.terms.view import children, view
+from matcalc.terms.view import build_tree, children, view
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixForm:
+    """A matrix-form rule made ready: vec(op(…, V, …)) = template vec(V)."""
+
+    rule: Rule
+    names: tuple[str, ...]
+    sizes: tuple[tuple[str, int, int], ...]
+    template: Node | None       # None: the identity
+
+    @classmethod
+    def of(cls, rule: Rule) -> MatrixForm:
+        left = rule.left
+        call = left.args[0] if left.op == "vec" else left
+        names = tuple(a.value for a in chain(call))
+        right = rule.right
+        template = right.args[0] if right.op == "mul" else None
+        return cls(rule, names, where_sizes(rule, names), template)
 
 
 @dataclass(slots=True)
@@ -25,7 +45,7 @@ class Reader:
     """Matrices of linear terms, by the matrix-form rules of the transposer's book."""
 
     transposer: Transposer
-    _memo: dict[Any, Any] = field(default_factory=dict)
+    _forms: dict[str, MatrixForm] = field(default_factory=dict)
 
     def matrix_of(self, linear: Any, v: Any) -> Any:
         """M with vec(linear) = M vec(v)."""
@@ -50,103 +70,102 @@ class Reader:
         """The matrix of one node from those of its moving operands."""
         terms = self.transposer.lin.terms
         op, operands, value = view(terms, node)
-        rows = self.length(node)
         if op == "add":
             return terms.add(*(memo[a] for a in operands if a in moving))
         if not is_array(node):      # a number linear in v: its row is the gradient
             g = self.transposer.transpose(node, v, S.One)
             return terms.transpose(terms.vec(g))
-        if op == "scale":
-            number, rest = operands
-            if number in moving:
-                return terms.mul(terms.vec(rest), memo[number])
-            return terms.scale(number, memo[rest])
-        if op == "mul":
-            i = next(i for i, f in enumerate(operands) if f in moving)
-            before = terms.mul(*operands[:i]) if i else S.One
-            after = terms.mul(*operands[i + 1:]) if i + 1 < len(operands) else S.One
-            return self.product(before, operands[i], after, moving, memo, v)
-        if op == "transpose":
-            inner = operands[0]
-            m, n = terms.shape(inner)
-            return terms.mul(terms.commutation(m, n), memo[inner])
-        if op == "hadamard":
-            inner = next(a for a in operands if a in moving)
-            rest = terms.hadamard(*(a for a in operands if a != inner))
-            outer = self.outer(inner)
-            if outer is not None:
-                u, w = outer
-                return self.matrix_of(terms.mul(terms.diag(u), rest, terms.diag(w)), v)
-            return terms.mul(terms.diag(terms.vec(rest)), memo[inner])
-        if op == "diag":
-            inner = operands[0]
-            if terms.shape(inner)[1] == 1:
-                n = terms.shape(inner)[0]
-                return terms.mul(terms.khatrirao(terms.identity(n), terms.identity(n)), memo[inner])
-            return self.diagonal_of(inner, moving, memo)
-        if op == "vec" or op == "unvec":
-            return memo[operands[0]]
-        if op == "kron":
-            return self.kron(operands, moving, memo)
-        if op == "blocks":
-            return self.by_columns(node, v)
         if op == "sumover":
             return terms.sum_over(*value, self.matrix_of(operands[0], v))
-        if op in ("dexpm", "dlogm", "dsqrtm", "lower", "upper", "lowerhalf"):
-            raise UnsupportedError("no-matrix-form", f"the linear map {op} has no closed matrix form; ask for the differential instead")
-        raise UnsupportedError("no-matrix-form", f"no matrix form for '{op}' ({rows} rows)")
+        slot = next(i for i, a in enumerate(operands) if a in moving)
+        inner = operands[slot]
+        if op in ("mul", "hadamard"):
+            before, after = operands[:slot], operands[slot + 1:]
+            if op == "hadamard":
+                bound = {"A": terms.hadamard(*before, *after)}
+                outer = self.outer(inner)
+                if outer is not None:       # A ⊙ u w' = diag(u) A diag(w)
+                    return self.matrix_of(terms.mul(terms.diag(outer[0]), bound["A"], terms.diag(outer[1])), v)
+                return self.instantiate("hadamard", bound, {}, memo[inner])
+            left = terms.mul(*before) if before else S.One
+            right = terms.mul(*after) if after else S.One
+            return self.product(left, inner, right, moving, memo, v)
+        if op == "blocks":
+            return self.blocks(operands, value, moving, memo)
+        key = {"scale": ("scale-number", "scale-array")[slot] if op == "scale" else "", "tr": "trace"}.get(op, op)
+        if op in ("kron", "blockinner", "blocksum"):
+            key = f"{op}-{'right' if slot else 'left'}"
+        if op == "diag":
+            key = "diagonal-matrix-vec" if terms.shape(inner)[1] == 1 else "diagonal-of-matrix-vec"
+        total = []
+        for i, a in enumerate(operands):
+            if a in moving:
+                form = self.form(f"{op}-{'right' if i else 'left'}" if op in ("kron", "blockinner", "blocksum") else key)
+                bound = dict(zip(form.names, operands, strict=False))
+                sizes = {name: terms.shape(operands[j])[axis] for name, j, axis in form.sizes}
+                total.append(self.instantiate(form, bound, sizes, memo[a]))
+        return terms.add(*total) if len(total) > 1 else total[0]
+
+    def form(self, key: str) -> MatrixForm:
+        got = self._forms.get(key)
+        if got is None:
+            rule = self.transposer.lin.book.matrix_form(key)
+            if rule is None:
+                raise UnsupportedError("no-matrix-form", f"the linear map '{key}' has no closed matrix form",
+                                       hint="ask for the differential instead: matcalc diff")
+            got = self._forms[key] = MatrixForm.of(rule)
+        return got
+
+    def instantiate(self, form: MatrixForm | str, bound: dict[str, Any], sizes: dict[str, Any], inner: Any) -> Any:
+        """The rule's matrix for these operands times the matrix of the moving operand."""
+        terms = self.transposer.lin.terms
+        if isinstance(form, str):
+            form = self.form(form)
+        if form.template is None:
+            return inner
+        leaf, size = binder(terms, bound, {}, sizes)
+        return terms.mul(build_tree(terms, form.template, leaf, size), inner)
+
+    def blocks(self, cells: tuple[Any, ...], grid: tuple[int, int], moving: set[Any], memo: dict[Any, Any]) -> Any:
+        """vec of a block matrix: each cell V stands as E_i V E_j' with E = [0; I; 0], whose matrix is kron(E_j, E_i)."""
+        terms = self.transposer.lin.terms
+        rows, cols = grid
+        heights = [terms.shape(cells[a * cols])[0] for a in range(rows)]
+        widths = [terms.shape(cells[b])[1] for b in range(cols)]
+        total = []
+        for k, cell in enumerate(cells):
+            if cell in moving:
+                i, j = divmod(k, cols)
+                up = terms.blocks(rows, 1, [terms.identity(h) if a == i else terms.zeros(h, heights[i]) for a, h in enumerate(heights)])
+                side = terms.blocks(cols, 1, [terms.identity(w) if b == j else terms.zeros(w, widths[j]) for b, w in enumerate(widths)])
+                total.append(terms.mul(terms.kron(side if cols > 1 else S.One, up if rows > 1 else S.One), memo[cell]))
+        return terms.add(*total)
 
     def outer(self, x: Any) -> tuple[Any, Any] | None:
         """(u, w) with x = u w'."""
         terms = self.transposer.lin.terms
         if isinstance(x, MatMul):
-            chain = list(x.args)
-            for i in range(1, len(chain)):
-                if is_array(chain[i]) and terms.shape(chain[i])[0] == 1:
-                    return terms.mul(*chain[:i]), terms.transpose(terms.mul(*chain[i:]))
+            factors = list(x.args)
+            for i in range(1, len(factors)):
+                if is_array(factors[i]) and terms.shape(factors[i])[0] == 1:
+                    return terms.mul(*factors[:i]), terms.transpose(terms.mul(*factors[i:]))
         return None
 
     def product(self, before: Any, x: Any, after: Any, moving: set[Any], memo: dict[Any, Any], v: Any) -> Any:
-        """vec(A X B) = (B' ⊗ A) vec(X), after what can be multiplied out with profit."""
+        """vec(A X B) = kron(B', A) vec(X), after what can be multiplied out so that a vector results."""
         terms = self.transposer.lin.terms
         m, n = terms.shape(x)
-        if n == 1 and (not is_array(after) or after == 1):
-            return terms.mul(before, memo[x])
         if m == 1 and not is_array(before):
-            return terms.mul(terms.transpose(after), memo[terms.transpose(x)] if terms.transpose(x) in memo
-                             else self.matrix_of(terms.transpose(x), v))
-        if isinstance(x, MatAdd) and is_array(after) and terms.shape(after)[1] == 1:
-            return self.matrix_of(terms.add(*(terms.mul(before, a, after) for a in x.args)), v)
-        if isinstance(x, sp.HadamardProduct) and is_array(after) and terms.shape(after)[1] == 1:
-            inner = next(a for a in x.args if a in moving)
-            outer = self.outer(inner)
-            if outer is not None:
-                rest = terms.hadamard(*(a for a in x.args if a != inner))
-                u, w = outer
-                return self.matrix_of(terms.mul(before, terms.diag(u), rest, terms.diag(w), after), v)
-        left = terms.transpose(after) if is_array(after) else terms.identity(n)
-        right = before if is_array(before) else terms.identity(m)
-        return terms.mul(terms.kron(left, right), memo[x])
-
-    def diagonal_of(self, x: Any, moving: set[Any], memo: dict[Any, Any]) -> Any:
-        """diag(X) = R' vec(X) with R the Khatri–Rao product of two identities."""
-        terms = self.transposer.lin.terms
-        n = terms.shape(x)[0]
-        select = terms.transpose(terms.khatrirao(terms.identity(n), terms.identity(n)))
-        return terms.mul(select, memo[x])
-
-    def kron(self, operands: tuple[Any, ...], moving: set[Any], memo: dict[Any, Any]) -> Any:
-        """vec(A ⊗ B) = (I_n ⊗ K_{q,m} ⊗ I_p) (vec A ⊗ vec B) for A m×n, B p×q."""
-        terms = self.transposer.lin.terms
-        a, b = operands
-        (m, n), (p, q) = terms.shape(a), terms.shape(b)
-        shuffle = terms.kron(terms.kron(terms.identity(n), terms.commutation(q, m)), terms.identity(p))
-        parts = []
-        if a in moving:
-            parts.append(terms.mul(terms.kron(terms.identity(self.length(a)), terms.vec(b)), memo[a]))
-        if b in moving:
-            parts.append(terms.mul(terms.kron(terms.vec(a), terms.identity(self.length(b))), memo[b]))
-        return terms.mul(shuffle, terms.add(*parts))
-
-    def by_columns(self, node: Any, v: Any) -> Any:
-        raise UnsupportedError("no-matrix-form", "a block matrix of the variable has no closed matrix form yet")
+            column = terms.transpose(x)
+            return terms.mul(terms.transpose(after), memo[column] if column in memo else self.matrix_of(column, v))
+        if is_array(after) and terms.shape(after)[1] == 1:
+            if isinstance(x, MatAdd):
+                return self.matrix_of(terms.add(*(terms.mul(before, a, after) for a in x.args)), v)
+            if isinstance(x, sp.HadamardProduct):
+                inner = next(a for a in x.args if a in moving)
+                outer = self.outer(inner)
+                if outer is not None:
+                    rest = terms.hadamard(*(a for a in x.args if a != inner))
+                    return self.matrix_of(terms.mul(before, terms.diag(outer[0]), rest, terms.diag(outer[1]), after), v)
+        bound = {"A": before if is_array(before) else terms.identity(m), "B": after if is_array(after) else terms.identity(n)}
+        return self.instantiate("product", bound, {}, memo[x])

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 
 def infer(parsed: Parsed, shapes: Mapping[str, Declaration] | None = None, assumptions: Iterable[Assumption] = (), *,
-          like: Shape | None = None, scalar_by: str | None = None) -> Typed:
+          like: Shape | None = None, scalar_by: str | None = None, kinds: Mapping[str, str] | None = None) -> Typed:
     """The typed expression; ShapeError or DeclarationError if there is none.
 
     `like` is a shape that the expression has to have (for a claimed derivative: that of the derivative).  `scalar_by` names
-    the variable of a gradient: the expression is read as a number if letters other than that variable allow it.
+    the variable of a gradient: the expression is read as a number if letters other than that variable allow it.  `kinds` overrides the
+    convention for some letters: {"X": "vector"}.
     """
     declared = dict(shapes or {})
     if parsed.declarations:
@@ -38,11 +39,11 @@ def infer(parsed: Parsed, shapes: Mapping[str, Declaration] | None = None, assum
     equations = tuple(a for a in assumed if a.kind == "equation")
     roots = [node for _, node in parsed.definitions] + [parsed.root] + [side for a in equations for side in (a.left, a.right)]
     try:
-        context = Context(roots, parsed.root, declared, equations, like)
+        context = Context(roots, parsed.root, declared, equations, like, kinds)
         done, notes = solve(context)
         if scalar_by and like is None and not is_number(done.shapes[parsed.root]):
             try:
-                context = Context(roots, parsed.root, declared, equations, NUMBER, {scalar_by: context.kind(scalar_by)})
+                context = Context(roots, parsed.root, declared, equations, NUMBER, {**(kinds or {}), scalar_by: context.kind(scalar_by)})
                 done, notes = solve(context)
             except Misfit:
                 context = done.context

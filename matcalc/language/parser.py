@@ -190,6 +190,9 @@ class _Program:
             if self.head(left) == len(left):
                 return name, at + 1, ""
             return name, at + 1, f"{shown} = … was read as a definition"
+        if [t.text for t in statement[at + 1:]] == ["0"]:
+            del statement[at:]
+            return None, 0, "the left side of … = 0 was read"
         return None, at + 1, f"the right side of {shown} = … was read"
 
     @staticmethod
@@ -397,7 +400,7 @@ class _Expression:
                 return self.barred(token)
             if text == "[":
                 return self.blocks(token)
-            if text == "⟨":
+            if text == "⟨" or text == "<":
                 return self.inner(token)
             if text == "√":
                 self.i += 1
@@ -460,6 +463,8 @@ class _Expression:
                     self.fail("division-by-zero", "division by zero", (token.start, below.end))
                 self.i += 2
                 value, end = value / divisor, below.end
+                if after.kind == "name" and after.start == below.end:       # 1/2m
+                    self.notes.append(f"{self.source[token.start:after.end]} was read as ({value}) {self.shown(after)}")
         node = Node("number", (), value, (token.start, end))
         if value == 1 and (self.at("'") or (self.tokens[self.i].kind == "sup" and self.tokens[self.i].text == "T")
                            or (self.at("^") and self.transposes(self.i + 1))):
@@ -564,6 +569,8 @@ class _Expression:
             end = self.tokens[j]
             span = (token.start, end.end)
             word = "".join(inside)
+            if end.text == closer and len(inside) == 1 and self.tokens[self.i + 1].kind == "name" and self.letter_transposes(self.tokens[self.i + 1]):
+                word = "T"
             if end.text == closer and word in ("T", "'", "-T", "-'", "+", "*", "*T"):
                 self.i = j + 1
                 return ("-T" if word[0] == "-" else "+" if word == "+" else "T"), Node("symbol", (), "T", span)
@@ -579,7 +586,7 @@ class _Expression:
         negative, start = False, token.start
         while self.tokens[self.i].kind == "op" and self.tokens[self.i].text in ("-", "+"):
             sign = self.tokens[self.i]
-            if sign.text == "+" and self.tokens[self.i + 1].kind not in ("num", "name"):
+            if sign.text == "+" and (self.tokens[self.i + 1].kind != "num" or self.tokens[self.i + 1].start > sign.end):
                 self.i += 1
                 return "+", Node("symbol", (), "+", (start, sign.end))
             negative ^= sign.text == "-"
@@ -594,8 +601,24 @@ class _Expression:
         if token.kind == "op" and token.text in INFIX or token.kind == "end":
             self.fail("unexpected-token" if token.kind == "op" else "unexpected-end", "the exponent is missing",
                       (self.tokens[self.i - 1].start, self.tokens[self.i - 1].end))
+        if token.kind == "name" and self.letter_transposes(token) and not negative:
+            self.i += 1
+            return "T", Node("symbol", (), "T", (start, token.end))
         node = self.operand(token)
         return "power", _fold(self.node("neg", (node,), (start, node.span[1])), None) if negative else node
+
+    def letter_transposes(self, token: Token) -> bool:
+        """`A^H`, and `A^t` where t is used in no other way, are transposes."""
+        name = token.text
+        if name not in ("H", "t") or name in self.known or name in self.lets:
+            return False
+        if name == "t" and any(t.text == "t" and t.kind == "name" and not (i and (self.tokens[i - 1].text == "^" or self.tokens[i - 1].text == "{"
+                               and self.tokens[i - 2].text == "^")) for i, t in enumerate(self.tokens)):
+            return False
+        note = f"^{name} was read as the transpose"
+        if note not in self.notes:
+            self.notes.append(note)
+        return True
 
     def superscript(self, token: Token) -> tuple[str, Node]:
         text, span = token.text, (token.start, token.end)
@@ -660,6 +683,9 @@ class _Expression:
             elif suffix is None and exponent is None and now.kind == "op" and now.text == "^" and self.suffix_after_power():
                 self.i += 1
                 exponent = self.exponent()
+            elif suffix is None and exponent is None and now.kind == "sup" and self.tokens[self.i + 1].text == "_":     # ‖X‖²_F
+                self.i += 1
+                exponent = self.superscript(now)
         result = self.norm(node, closer in ("|", "|>"), suffix, weight, span)
         return result if exponent is None else self.power(result, *exponent)
 
@@ -749,13 +775,14 @@ class _Expression:
 
     def inner(self, opener: Token) -> Node:
         self.i += 1
-        left = self.nested("⟩", opener)
+        closer = "⟩" if opener.text == "⟨" else ">"
+        left = self.nested(closer, opener)
         if self.at("|") or self.at(";"):
             self.i += 1
         else:
             self.expect(",")
-        right = self.nested("⟩", opener)
-        closing = self.expect("⟩")
+        right = self.nested(closer, opener)
+        closing = self.expect(closer)
         if self.at("_"):
             self.norm_suffix()
         self.glued = None
@@ -891,6 +918,8 @@ class _Expression:
             if matrix:
                 self.notes.append("√ of a matrix was read as the matrix square root sqrtm")
             return self.apply("sqrtm" if matrix else "sqrt", args, token, span)
+        if op in ("logsumexp", "var", "std") and len(args) == 2 and (axis := _axis(args[1])) is not None:
+            return self.reduction(op, args[0], axis, span)
         if op == "d":
             return self.node("d", self.exactly(1, args, token, span), span)
         if op == "solve":
@@ -924,6 +953,15 @@ class _Expression:
             wanted = " or ".join(map(str, counts))
             self.fail("wrong-arguments", f"`{self.shown(token)}` takes {wanted} argument{'s' * (counts != [1])}, not {len(args)}", span)
         self.fail("wrong-arguments", f"an argument of `{self.shown(token)}` must be {_wanted(op, len(args))}", args[-1].span)
+
+    def reduction(self, op: str, a: Node, axis: int, span: Span) -> Node:
+        """logsumexp, var and std along an axis, by their definitions."""
+        if op == "logsumexp":
+            return self.node("log", (self.node("sum", (self.node("exp", (a,), span),), span, axis),), span)
+        centred = self.node("bsub", (a, self.node("mean", (a,), span, axis)), span)
+        squared = self.node("hpower", (centred, Node("number", (), Fraction(2), span)), span)
+        variance = self.node("mean", (squared,), span, axis)
+        return variance if op == "var" else self.node("sqrt", (variance,), span)
 
     def macro(self, op: str, args: tuple[Node, ...], token: Token, span: Span, options: dict[str, Node]) -> Node:
         """A function of another library, said with ours."""
@@ -1046,7 +1084,12 @@ class _Expression:
                     self.expect(CLOSERS[opener.text])
             elif now.kind == "sub" and index is None:
                 self.i += 1
-                index = Token("name", now.text[:1], now.start, now.end)
+                name, _, first = now.text.partition("=")
+                index = Token("name", name, now.start, now.end)
+                if first.isdigit():
+                    lower = Node("number", (), Fraction(int(first)), (now.start, now.end))
+                elif first:
+                    lower = Node("symbol", (), first, (now.start, now.end))
             elif now.kind == "op" and now.text == "^" and upper is None:
                 self.i += 1
                 limit = self.tokens[self.i]

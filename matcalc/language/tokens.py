@@ -48,7 +48,7 @@ LETTER_NAMES = frozenset(GREEK_NAMES + GREEK_CAPITALS + ["ell"])
 
 SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ᵀᵗⁿᵏᵐᵖ⁎ᴴᴛⁱʲˢ", "0123456789+-()TTnkmp*HTijs", strict=True))
 SUPERSCRIPTS |= {"⊤": "T", "⟙": "T", "┬": "T", "†": "+", "′": "T", "ᐪ": "T", "ꟷ": "-", "˗": "-", "ᐟ": "/"}
-SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉ₐₑᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓₕ₊₋", "0123456789aeijklmnoprstuvxh+-", strict=True))
+SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉ₐₑᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓₕ₊₋₌", "0123456789aeijklmnoprstuvxh+-=", strict=True))
 ACCENTS = {"\u0302": "hat", "\u0303": "tilde", "\u0304": "bar", "\u0305": "bar", "\u0307": "dot", "\u20d7": "", "\u0308": "ddot",
            "\u030c": "check", "\u0331": "", "\u0332": "", "\u0300": "grave", "\u0301": "acute"}
 OPERATORS = {
@@ -79,7 +79,7 @@ _ASCII = re.compile(r"""
   | (?P<op>%[*oO]%|\.\.\.|\.\.|\.\*\*|\.[*/^+\-\\'(]|:=|==|\*\*|\|\||<=|>=|!=|<-|->|[-+*@/^(){}\[\],;=:|<>&~$!?%_.'`])
 """, re.X)
 _DOTNUMBER = re.compile(r"\.\d+(?:[eE][+-]?\d+)?")
-_STRING = re.compile(r"'[A-Za-z_0-9 \-]*'")
+_STRING = re.compile(r"'[A-Za-z_0-9 ,>.\-]{0,60}'(?![A-Za-z0-9'])")
 _DECLARATION = re.compile(r"""\s*(?:[^\W\d]\w*'?(?:\s*,\s*[^\W\d]\w*'?)*\s*:(?!=)[^;\n#]*)""")
 _BEFORE_STRING = frozenset({"(", ",", "=", "["})
 

@@ -37,8 +37,8 @@ POINTS, DIRECTIONS, LEVELS = 3, 5, 5
 TRIES = {"normal": 40}  # draws in a mode before the next one is tried; 12 unless listed
 STARTS = {1: (0.08, 0.02, 0.004), 2: (0.16, 0.05, 0.015)}      # first steps of a first and of a second difference
 STACK = 1 << 21         # largest number of entries in one array of a stack
-LARGE = 1 << 17         # an array so large that one point has to do
-LARGEST = 1 << 22       # largest single array that is worth checking
+LARGE = 1 << 13         # an array so large that one point and two directions have to do
+LARGEST, DEAREST = 1 << 22, 1 << 27     # entries of an array, and operations on a matrix, that are too many for a check
 
 SECOND = frozenset({"hessian", "hvp", "quadratic"})
 KINDS = frozenset({"gradient", "jacobian", "derivative", "differential"}) | SECOND
@@ -120,11 +120,14 @@ def distance(claimed: Array, true: Array) -> float:
     return error if np.isfinite(error) else float("inf")
 
 
-def directions(rows: int, cols: int, rng: Generator) -> Array:
-    """Dense random arrays of norm one, as a stack."""
-    count = DIRECTIONS if rows * cols > 1 else 1
-    values = rng.standard_normal((count, rows, cols))
-    return np.asarray(values / np.sqrt((values * values).sum((-2, -1), keepdims=True)))
+def directions(rows: int, cols: int, count: int, rng: Generator) -> Array:
+    """Dense random arrays of about norm one, as a stack; a number has one direction only.
+
+    In large arrays a norm of one would move no entry by a noticeable amount.
+    """
+    values = rng.standard_normal((count if rows * cols > 1 else 1, rows, cols))
+    length = max(1.0, (rows * cols) ** 0.5 / 8)
+    return np.asarray(values * (length / np.sqrt((values * values).sum((-2, -1), keepdims=True))))
 
 
 # ---------------------------------------------------------------- the check
@@ -134,13 +137,26 @@ class Question:
     """What is being checked."""
 
     steps: tuple[Step[Node], ...]   # the function
-    shapes: frozenset[tuple[Size, Size]]    # the shapes in it
+    root: tuple[Size, Size]         # its shape
+    shapes: frozenset[tuple[Size, Size]]    # all shapes in it
     kind: str
     wrt: tuple[str, str]            # the variable; two of them for a mixed second derivative
     answer: sp.Basic
     structure: str | None
     direction: str                  # the symbol of the direction in the answer, such as dX
     upstream: str | None
+
+    def entries(self, point: Point) -> int:
+        """The size of the largest array, in the function or of the answer; Skipped if the check would take too long."""
+        sizes = [(rows.value(point.dims), cols.value(point.dims)) for rows, cols in self.shapes]
+        if self.kind in ("jacobian", "hessian"):
+            x, y = (point.env[name].size if name in point.env else 1 for name in self.wrt)
+            rows, cols = (s.value(point.dims) for s in self.root)
+            sizes.append((x, rows * cols if self.kind == "jacobian" else y))
+        entries = max((m * n for m, n in sizes), default=1)
+        if entries > LARGEST or max(m * n * min(m, n) for m, n in sizes) > DEAREST:
+            raise Skipped(f"an array with {entries} entries is too large to check")
+        return entries
 
     def complete(self, point: Point, value: Array, rng: Generator) -> Point:
         """The point, with arrays for what isn't in the function: an upstream gradient, a variable it doesn't depend on."""
@@ -211,7 +227,7 @@ class Question:
 
     def compare(self, point: Point, value: Array, entries: int, rng: Generator) -> float | None:
         """The relative error of the answer at a point; None if the difference isn't reliable there."""
-        c, d = (directions(*shape(point.env[name]), rng) for name in self.wrt)
+        c, d = (directions(*shape(point.env[name]), DIRECTIONS if entries <= LARGE else 2, rng) for name in self.wrt)
         if self.kind == "quadratic":
             d = c
         count = min(len(c), len(d)) if self.kind in SECOND else len(c)
@@ -260,8 +276,9 @@ def check(typed: Typed, wrt: str | tuple[str, str], kind: str, answer: sp.Basic,
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind}")
     pair = (wrt, wrt) if isinstance(wrt, str) else wrt
-    question = Question(tuple(schedule(typed.root, arguments)), frozenset(typed.shape.values()), kind, pair, answer, structure,
-                        direction or ("V" if kind in ("hvp", "quadratic") else f"d{pair[0]}"), upstream)
+    direction = direction or ("V" if kind in ("hvp", "quadratic") else f"d{pair[0]}")
+    question = Question(tuple(schedule(typed.root, arguments)), typed.shape[typed.root], frozenset(typed.shape.values()),
+                        kind, pair, answer, structure, direction, upstream)
     done, worst, mode = 0, 0.0, MODES[0]
     try:
         sampler, rng = Sampler.of(typed), np.random.default_rng(seed)
@@ -290,36 +307,35 @@ def restriction(mode: str) -> str:
 def judge(question: Question, sampler: Sampler, rng: Generator, number: int, mode: str) -> tuple[float, str, int]:
     """The error of the answer at the next point that allows a verdict, how it was drawn, and its largest array."""
     trouble = ""
-    for point, drawn in draws(sampler, rng, number, mode):
-        entries = max((rows.value(point.dims) * cols.value(point.dims) for rows, cols in question.shapes), default=1)
-        if entries > LARGEST:
-            raise Skipped(f"an array with {entries} entries is too large to check")
+    for count, (point, drawn) in enumerate(draws(sampler, rng, number, mode), 1):
+        entries = question.entries(point)
         value = evaluate_steps(question.steps, point.env, point.dims)
-        if not np.isfinite(value).all():
+        if np.isfinite(value).all():
+            error = question.compare(question.complete(point, value, rng), value, entries, rng)
+            if error is not None:
+                return error, drawn, entries
+            trouble = "no sample has a reliable numeric derivative"
+        else:
             trouble = trouble or "the expression has no finite value at any sample"
-            continue
-        error = question.compare(question.complete(point, value, rng), value, entries, rng)
-        if error is not None:
-            return error, drawn, entries
-        trouble = "no sample has a reliable numeric derivative"
+        if entries > LARGE and count == 4:
+            break
     raise Skipped(trouble)
 
 
 def draws(sampler: Sampler, rng: Generator, number: int, mode: str) -> Iterator[tuple[Point, str]]:
-    """Points for the same place in a check, until one is good enough, and how each was drawn; Unmet if there is none at all."""
-    unmet: Unmet | None = None
-    some = False
+    """Points for the same place in a check, until one is good enough, and how each was drawn; Unmet if there are none."""
+    unmet = found = 0
     for way in MODES[MODES.index(mode):]:
         for _ in range(TRIES.get(way, 12)):
             try:
                 point = sampler.draw(rng, number, way)
             except Unmet as why:
-                unmet = why
+                unmet += 1
+                if why.final or (unmet == 20 and not found):
+                    raise
                 continue
-            some = True
+            found += 1
             yield point, way
-    if unmet is not None and not some:
-        raise unmet
 
 
 # ---------------------------------------------------------------- equality

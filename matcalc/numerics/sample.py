@@ -24,12 +24,17 @@ if TYPE_CHECKING:
 Generator = np.random.Generator
 
 MODES = ("normal", "positive", "fraction", "negative", "definite")      # how undeclared arrays are drawn, in order of preference
+BIG = 12                # matrices with more rows and columns aren't drawn by trial
 CONDITION = 30.0        # the largest condition number of a drawn matrix
 EXACT = 1e-9            # an assumption holds if both sides differ by no more
 
 
 class Unmet(Exception):
-    """No sample meets an assumption; the text says which."""
+    """A sample doesn't meet an assumption; the text says which. `final`: no other sample can."""
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,10 @@ def signs(n: int, rng: Generator, mode: str) -> Array:
 def conditioned(rows: int, cols: int, rng: Generator, mode: str) -> Array:
     """Independent entries of a matrix that is far from singular."""
     a = entries(rows, cols, rng, mode)
-    if min(rows, cols) > 1:
+    small = min(rows, cols)
+    if small > BIG:         # rejection would take for ever: a dominant diagonal does it
+        return a + 4 * np.abs(a).mean() * small ** 0.5 * np.eye(rows, cols)
+    if small > 1:
         for _ in range(100):
             if np.linalg.cond(a) <= CONDITION:
                 break
@@ -75,8 +83,8 @@ def conditioned(rows: int, cols: int, rng: Generator, mode: str) -> Array:
 
 
 def definite(n: int, rng: Generator) -> Array:
-    a = conditioned(n, n, rng, "normal")
-    return a @ a.T / n + 0.4 * np.eye(n)
+    a = entries(n, n, rng, "normal") / n ** 0.5
+    return a @ a.T + 0.4 * np.eye(n)
 
 
 def spread(values: Array, structure: str | None) -> Array:
@@ -136,9 +144,9 @@ def draw_array(properties: Iterable[str], rows: int, cols: int, rng: Generator, 
     if words & {"spd", "psd"}:
         return definite(n, rng)
     if "orthogonal" in words:
-        return np.linalg.qr(conditioned(n, n, rng, "normal"))[0]
+        return np.linalg.qr(entries(n, n, rng, "normal"))[0]
     if "skew" in words:
-        a = conditioned(n, n, rng, "normal")
+        a = entries(n, n, rng, "normal")
         return (a - a.T) / 2
     if words & {"lower", "upper"}:
         a = np.tril(entries(n, n, rng, mode), -1) + np.diag(signs(n, rng, mode))
@@ -285,6 +293,8 @@ def _changes(assumption: Assumption, within: list[str], env: Mapping[str, Array]
                     yield {**env, name: change(a, rng)}
                 except np.linalg.LinAlgError:
                     continue
+        if assumption.op == "=" and (factor := _scale(assumption, name, env, dims)) is not None:
+            yield {**env, name: factor * a}
     for name in within:
         for other_name in within:
             for pair in PAIRS:
@@ -293,6 +303,27 @@ def _changes(assumption: Assumption, within: list[str], env: Mapping[str, Array]
                         yield {**env, name: pair(env[name], env[other_name])}
                     except ValueError:
                         continue
+
+
+def _scale(assumption: Assumption, name: str, env: Mapping[str, Array], dims: Mapping[str, int]) -> float | None:
+    """The factor by which a symbol meets an equation between numbers, by bisection, such as in x'x = 3."""
+
+    def gap(factor: float) -> float:
+        scaled = {**env, name: factor * env[name]}
+        difference = evaluate_node(assumption.left, scaled, dims) - evaluate_node(assumption.right, scaled, dims)
+        return float(difference[0, 0]) if difference.shape == (1, 1) else np.nan
+
+    try:
+        for low, high in ((1e-3, 1e3), (-1e-3, -1e3)):
+            if gap(low) * gap(high) < 0:
+                rising = gap(high) > gap(low)
+                for _ in range(100):
+                    middle = (low + high) / 2
+                    low, high = (low, middle) if (gap(middle) > 0) == rising else (middle, high)
+                return (low + high) / 2
+    except (KeyError, TypeError, ValueError, MatcalcError):
+        pass
+    return None
 
 
 # ---------------------------------------------------------------- points
@@ -392,7 +423,8 @@ class Sampler:
                 if len(set(fixed)) == len(fixed) and 1 not in fixed:
                     return dims
         if best is None:
-            raise Unmet("no sizes meet " + " and ".join(f"`{a.text}`" for a in self.orders) if self.orders else "no sizes fit")
+            said = " and ".join(f"`{a.text}`" for a in self.orders)
+            raise Unmet(f"no sizes meet {said}" if said else "no sizes fit", final=True)
         return best
 
     def _possible(self, dims: Mapping[str, int]) -> bool:

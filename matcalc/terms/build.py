@@ -1033,9 +1033,9 @@ class Terms:
                         if "*" not in letter:
                             sizes.setdefault(letter, size)
                         elif not plain:
-                            known, free = letter.split("*")[::-1]
-                            if known in sizes and free not in sizes:
-                                sizes[free] = sp.cancel(size / sizes[known])
+                            for known, free in (letter.split("*"), letter.split("*")[::-1]):
+                                if known in sizes and free not in sizes:
+                                    sizes[free] = sp.cancel(size / sizes[known])
             names = right.split()
             try:
                 return (self._size(names[0], sizes), self._size(names[1], sizes))

@@ -18,6 +18,7 @@ import pytest
 
 ENV = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
                     "PYTHONPATH": str(Path(__file__).parents[2])}
+ENV.pop("PYTHONDONTWRITEBYTECODE", None)        # an installed matcalc is compiled, as the others are
 BARE = ["-c", "import sympy, numpy, typer, rich, rich.console"]
 GRAD = ["-m", "matcalc", "grad", "tr(X A Xᵀ B)", "--wrt", "X"]
 STEPS = ["-m", "matcalc", "grad", "logdet(A X B)", "--wrt", "X", "--steps"]

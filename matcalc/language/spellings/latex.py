@@ -185,25 +185,14 @@ class _Reader:
                 subs += [mark, Token("op", "{", mark.start, mark.end), *inner, Token("op", "}", inner[-1].end if inner else mark.end,
                                                                                      inner[-1].end if inner else mark.end)]
                 continue
-            if len(inner) == 1 and inner[0].text == "t" and not self.uses("t"):
-                inner = [Token("name", "T", inner[0].start, inner[0].end)]
-                self.note("^t was read as the transpose")
             if inner and all(t.text == "'" and t.kind == "op" for t in inner):
                 sups += inner
                 continue
             if not inner:
                 continue
             end = inner[-1].end
-            if inner[0].text == "*" and len(inner) == 1:
-                self.note("^* was read as the transpose (all arrays are real)")
-                sups.append(Token("op", "'", mark.start, end))
-            else:
-                sups += [mark, Token("op", "{", mark.start, mark.end), *inner, Token("op", "}", end, end)]
+            sups += [mark, Token("op", "{", mark.start, mark.end), *inner, Token("op", "}", end, end)]
         out += subs + sups
-
-    def uses(self, name: str) -> bool:
-        """Whether the letter is used otherwise than as an exponent."""
-        return name in self.known or re.search(r"(?<![\^{\\A-Za-z])" + name + r"(?![A-Za-z])", self.source) is not None
 
     # ---- commands ----
 
@@ -343,6 +332,15 @@ class _Reader:
         if text in ("1", "0") and name in ("mathbf", "boldsymbol", "bm", "pmb", "mathbb", "mathds", "mathbbm", "vec", "textbf", "symbf"):
             out.append(Token("op", "𝟏" if text == "1" else "𝟎", token.start, end))
             return
+        if name == "mathrm" and text == "d" and (follow := stream.peek()) is not None and (
+                follow.kind == "word" or follow.kind == "command" and follow.text[1:] in LETTERS):       # the differential dX
+            head, *rest = self.process(stream.argument(self))
+            out += [Token("letter", "d" + head.text, token.start, head.end), *rest]
+            return
+        if text in ("E", "Var", "Cov", "P", "Pr") and name in ("mathbb", "operatorname", "mathrm", "mathsf") and (follow := stream.peek()) is not None \
+                and follow.text in ("[", "(", "\\left", "\\big", "\\Big", "\\bigl", "\\{", "_") and (name == "mathbb" or len(text) > 1):
+            raise LanguageError("unsupported-notation", "expectations and probabilities aren't part of the language",
+                                span=(token.start, end), source=self.source)
         if name == "mathbb" and text == "R":
             out.append(Token("op", "ℝ", token.start, end))
             return
@@ -429,6 +427,9 @@ class _Reader:
 
     def fraction(self, token: Token, stream: _Stream, out: list[Token]) -> None:
         raw_top, raw_below = stream.argument(self), stream.argument(self)
+        if [t.text for t in raw_top] == ["d"] and raw_below and raw_below[0].kind == "word" and re.fullmatch("d[A-Za-z]", raw_below[0].text):
+            self.note(f"the derivative sign by {raw_below[0].text[1:]} was left out: the variable is given by --wrt")
+            return
         if raw_top and raw_below and raw_top[0].text in ("\\partial", "d", "\\mathrm") and raw_below[0].text in ("\\partial", "d", "\\mathrm") and \
                 raw_top[0].text == raw_below[0].text and len(raw_below) > 1:
             name = "".join(t.text for t in raw_below[1:] if t.text not in ("{", "}"))

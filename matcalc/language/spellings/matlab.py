@@ -90,7 +90,8 @@ def _starts_value(token: Token) -> bool:
 
 
 def is_julia(tokens: Sequence[Token]) -> bool:
-    return any(t.kind == "word" and t.text in JULIA_MARKS and tokens[i + 1].text in ("(", ",", ".(", "=", ".") for i, t in enumerate(tokens))
+    return any(t.kind == "word" and t.text in JULIA_MARKS and tokens[i + 1].text in ("(", ",", ".(", "=", ".") or t.text == "->" and t.kind == "op"
+               for i, t in enumerate(tokens))
 
 
 def is_r(tokens: Sequence[Token]) -> bool:
@@ -157,6 +158,11 @@ def read_julia(tokens: Sequence[Token], source: str, known: frozenset[str]) -> t
     i = 0
     while i < len(tokens):
         token = tokens[i]
+        if token.text == "->" and token.kind == "op":       # x -> x'x
+            while out and out[-1].text not in ("=", ";") and out[-1].kind != "newline":
+                out.pop()
+            i += 1
+            continue
         if token.kind == "word" and token.text == "LinearAlgebra" and tokens[i + 1].text == ".":
             i += 2
             continue

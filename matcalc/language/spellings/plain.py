@@ -6,7 +6,9 @@ spelling that was declared), each `func` token an operation of the table or an u
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 
 from matcalc.errors import LanguageError
 from matcalc.language.syntax import Node
@@ -16,7 +18,7 @@ from matcalc.terms.operations import NAMES
 FUNCTION_LETTERS = frozenset({"f", "g", "h", "ell", "phi", "psi"})     # read as unknown functions before a bracket
 NOT_PLAIN = frozenset({"t", "K", "T"})                                  # one-letter spellings that are symbols here
 LANGUAGE_FUNCTIONS = {**{name: op for name, op in NAMES.items() if name not in NOT_PLAIN},
-                      "solve": "solve", "norm": "norm", "transpose": "transpose", "I": "eye"}
+                      "solve": "solve", "norm": "norm", "transpose": "transpose", "norm2": "norm2"}
 _NO_SPLIT = frozenset({"mu", "nu", "xi", "pi", "Pi", "Xi", "eta", "rho", "tau", "phi", "chi", "psi", "ell", "Phi", "Psi"})
 
 
@@ -54,9 +56,9 @@ class Names:
             token = tokens[i]
             if token.kind == "word" or token.kind == "letter":
                 i = self.name(tokens, i, out)
-            elif token.kind == "num" and token.text == "1" and tokens[i + 1].text == "_" and tokens[i + 1].start == token.end:
+            elif token.kind == "num" and token.text in ("0", "1") and tokens[i + 1].text == "_" and tokens[i + 1].start == token.end:
                 i = self.ones(tokens, i, out)
-            elif token.kind == "op" and token.text == "𝟏" and (tokens[i + 1].text == "_" or tokens[i + 1].kind == "sub"):
+            elif token.kind == "op" and token.text in ("𝟏", "𝟎") and (tokens[i + 1].text == "_" or tokens[i + 1].kind == "sub"):
                 i = self.ones(tokens, i, out)
             elif token.kind == "accent":
                 i += 1
@@ -84,6 +86,11 @@ class Names:
     def name(self, tokens: Sequence[Token], i: int, out: list[Token]) -> int:
         first = tokens[i]
         word, end = first.text, first.end
+        if word == "K" and tokens[i + 1].text == "_" and tokens[i + 2].text == "{" and tokens[min(i + 4, len(tokens) - 1)].text == "," and "K" not in self.known:
+            sizes, j = self.sizes(tokens, i + 1)
+            span = (first.start, tokens[j - 1].end)
+            out.append(Token("made", "K", *span, Node("commutation", (), sizes, span)))
+            return j
         if first.kind == "word" and word[0] == "T" and len(word) > 1 and i and tokens[i - 1].text == "^" and word not in self.known:
             out.append(Token("name", "T", first.start, first.start + 1))        # A^TX
             first = Token("word", word[1:], first.start + 1, end)
@@ -126,6 +133,8 @@ class Names:
         if "Sigma" in self.known or self.source[first.start] != "Σ":
             return False
         if after.kind == "sub":
+            if "=" in after.text:
+                return True
             index, i = after.text, i + 1
         elif after.text == "_" and tokens[i + 1].text == "{":
             if i + 3 < len(tokens) and tokens[i + 3].text == "=":
@@ -207,15 +216,46 @@ class Names:
         return False
 
     def ones(self, tokens: Sequence[Token], i: int, out: list[Token]) -> int:
-        """`1_m`: the vector of m ones."""
+        """`1_m`, the vector of m ones, and `1_{m×n}`; the same with 0."""
         start = tokens[i].start
         if tokens[i + 1].kind == "sub":
-            text, j = tokens[i + 1].text, i + 2
+            sizes, j = (size_text(tokens[i + 1].text), 1), i + 2
         else:
-            text, j = self.subscript(tokens, i + 1)
+            sizes, j = self.sizes(tokens, i + 1)
         span = (start, tokens[j - 1].end)
-        out.append(Token("made", text, *span, Node("ones", (), (size_text(text), 1), span)))
+        out.append(Token("made", tokens[i].text, *span, Node("zeros" if tokens[i].text in ("0", "𝟎") else "ones", (), sizes, span)))
         return j
+
+    def sizes(self, tokens: Sequence[Token], i: int) -> tuple[tuple[str | int | Node, str | int | Node], int]:
+        """The sizes in `_m`, `_{m×n}`, `_{m,n}` at i, and the index after them."""
+        if tokens[i + 1].text != "{":
+            text, j = self.subscript(tokens, i)
+            return (size_text(text), 1), j
+        sides: list[list[Token]] = [[]]
+        j = i + 2
+        while tokens[j].text != "}" and tokens[j].kind != "end":
+            if tokens[j].kind == "op" and tokens[j].text in ("*", ","):
+                sides.append([])
+            elif tokens[j].kind in ("word", "letter", "num") and tokens[j].text.isalnum():
+                sides[-1].append(tokens[j])
+            elif tokens[j].text not in ("(", ")", "{"):
+                self.subscript(tokens, i)
+            j += 1
+        if tokens[j].text != "}" or len(sides) > 2 or not all(sides):
+            self.subscript(tokens, i)
+        made = [self.size(side) for side in sides]
+        return (made[0], made[1] if len(made) > 1 else 1), j + 1
+
+    def size(self, tokens: Sequence[Token]) -> str | int | Node:
+        """One size: a name, a number, or a product of them."""
+        parts = [size_text(p) for t in tokens for p in ([t.text] if t.kind != "word" or t.text in self.known else _letters(t.text))]
+        if len(parts) == 1:
+            return parts[0]
+        nodes = [Node("number", (), Fraction(p)) if isinstance(p, int) else Node("symbol", (), p) for p in parts]
+        product = nodes[0]
+        for node in nodes[1:]:
+            product = Node("mul", (product, node))
+        return product
 
     # ---- what a name means ----
 
@@ -236,6 +276,8 @@ class Names:
             out.append(Token("name", declared, first.start, end))
             return
         function = whole if whole in LANGUAGE_FUNCTIONS else None
+        if function is None and (call or dotted) and len(whole) > 2 and not whole.islower() and whole.lower() in LANGUAGE_FUNCTIONS:
+            function = whole = whole.lower()        # ReLU, Softmax
         if whole == "K" and call and comma:
             out.append(Token("func", "commutation", first.start, end))
         elif whole in self.functions and (call or dotted):
@@ -321,6 +363,11 @@ def _near(word: str, cutoff: float) -> str | None:
     """The known function that looks most like the word."""
     found = difflib.get_close_matches(word, [n for n in LANGUAGE_FUNCTIONS if len(n) > 1], 1, cutoff)
     return found[0] if found else None
+
+
+def _letters(word: str) -> list[str]:
+    """A run of letters as single letters with their digits."""
+    return re.findall(r"[A-Za-z]\d*", word)
 
 
 def size_text(text: str) -> str | int:

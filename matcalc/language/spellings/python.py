@@ -45,7 +45,12 @@ def is_numpy(tokens: Sequence[Token], known: frozenset[str]) -> bool:
     """Marks of Python: `np.`, `@`, `**`, method calls, `axis=`."""
     for i, token in enumerate(tokens):
         if token.kind == "op":
-            if token.text == "@" and tokens[i + 1].text != "(" or token.text == "**":
+            if token.text == "@" and tokens[i + 1].text != "(" and i and tokens[i - 1].text not in ("(", ",", "=") or token.text == "**":
+                return True
+            if token.text == "[" and i and tokens[i - 1].end == token.start and _value(tokens[i - 1]) and (
+                    tokens[i + 1].kind == "num" or tokens[i + 1].text in (":", "None")):
+                return True
+            if token.text == "." and i and _value(tokens[i - 1]) and tokens[i + 1].text in ("shape", "size", "ndim"):
                 return True
             if token.text == "." and i and tokens[i + 1].kind == "word" and (tokens[i - 1].kind == "word" or tokens[i - 1].text in (")", "]", "'")):
                 after = tokens[i + 1].text
@@ -64,7 +69,15 @@ def is_numpy(tokens: Sequence[Token], known: frozenset[str]) -> bool:
     return False
 
 
+def _value(token: Token) -> bool:
+    return token.kind in ("word", "letter") or token.kind == "op" and token.text in (")", "]", "'")
+
+
 def is_sympy(tokens: Sequence[Token], known: frozenset[str]) -> bool:
+    """Marks of sympy, and of NumPy's matrix class: `Trace(…)`, `X.I`, `X.inv()`."""
+    if any(t.text == "." and t.kind == "op" and i and _value(tokens[i - 1]) and tokens[i + 1].text in ("I", "inv") and tokens[i + 1].kind == "word"
+           and (tokens[i + 1].text == "I") != (tokens[i + 2].text == "(") and tokens[i - 1].text not in MODULES for i, t in enumerate(tokens)):
+        return True
     return any(t.kind == "word" and t.text in SYMPY_MARKS and t.text not in known and tokens[i + 1].text in ("(", "_")
                for i, t in enumerate(tokens))
 
@@ -333,6 +346,9 @@ class _Python:
                     break
             return j
         op = self.operation(name)
+        if name in ("diff", "backward", "grad", "gradient"):
+            raise LanguageError("unsupported-notation", f"`.{name}` asks for a derivative: give the expression alone, and the variable with --wrt",
+                                span=span, source=self.source)
         if op is None or name == "I":
             near = difflib.get_close_matches(name, sorted(METHODS), 1, 0.7)
             raise LanguageError("unknown-function", f"unknown method `.{name}`", hint=f"did you mean `.{near[0]}`?" if near else None, span=span,

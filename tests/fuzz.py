@@ -1,0 +1,246 @@
+#!/usr/bin/env python3
+"""Random differentiation problems, judged twice: by matcalc's own check and by the independent oracle.
+
+    python tests/fuzz.py [--count N] [--seed S] [--kind gradient|jacobian|derivative|hessian]... [--depth D]
+                         [--shrink] [--longer] [--json] [--out FILE] [--only WORD]...
+    python tests/fuzz.py --cases FILE.toml...      the same judgement on the cases of files
+
+Each problem is a well-shaped expression drawn by `expressions.py` (seed S, S+1, … S+N−1, so that one problem can be repeated
+with `--count 1 --seed …`).  What is reported:
+
+    crash       an exception that isn't a MatcalcError           refused     a MatcalcError: an answer was due
+    slow        no answer within 2 s                             wrong       the oracle's numeric derivative differs
+    unreadable  the oracle cannot read the printed answer        disagree    matcalc's own check and the oracle differ
+    loop        the printed answer, read back and printed again, is another text
+    longer      (--longer) the answer, read back, simplifies to something shorter
+
+`undecided` counts problems where the oracle finds no point with a reliable numeric derivative, or a matrix function's Fréchet
+derivative would be wanted as a matrix; they are no failures.  Answers in words that the oracle lacks (dlogm, eigenvectors) are
+left to matcalc's own check.
+With --shrink each failure is made as small as possible first.  The exit status is 1 if anything failed.
+"""
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import random
+import re
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import expressions
+import oracle
+
+LIMIT = 2.0         # seconds for one answer, check included
+FAILURES = ("crash", "refused", "slow", "wrong", "unreadable", "disagree", "loop", "longer")
+BEYOND = re.compile(r"\b(dexpm|dlogm|dsqrtm|eigvec_\w+|eigvecs?|left_\w+|right_\w+)\b")     # forms that the oracle has no word for
+Case = dict[str, Any]
+
+
+class TooSlow(BaseException):
+    """The alarm."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    status: str             # "ok", "undecided" or one of FAILURES
+    text: str = ""
+    why: str = ""
+    seconds: float = 0.0
+
+
+@contextlib.contextmanager
+def limit(seconds: float) -> Iterator[None]:
+    """Interrupts what runs inside after so many seconds; no limit where there is no alarm (Windows)."""
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def ring(*_: object) -> None:
+        raise TooSlow
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def weight(tree: Any) -> int:
+    """Symbols, numbers and operations of a parsed expression; a sign is free."""
+    if not isinstance(tree, (tuple, list)) or not tree:
+        return 0
+    match tree[0]:
+        case "neg":
+            return weight(tree[1])
+        case "name" | "num":
+            return 1
+        case "call":
+            return 1 + sum(weight(a) for a in tree[2])
+    return 1 + sum(weight(a) for a in tree[1:])
+
+
+def text_weight(text: str, case: Case) -> int:
+    return weight(oracle.Parser(text, oracle.Declarations(case["vars"]).known).parse())
+
+
+def judge(case: Case, *, longer: bool = False, draws: int = 2, seconds: float = LIMIT) -> Verdict:
+    """Derive, check, and let the oracle judge."""
+    import matcalc
+
+    options = {"constrained": True} if case.get("constrained") else {}
+    start = time.perf_counter()
+    text = ""
+    try:
+        with limit(seconds):
+            result = matcalc.derive(case["expr"], wrt=case["wrt"], shapes=dict(case["vars"]), assume=list(case.get("assume", [])),
+                                    kind=case["kind"], **options)
+            text = result.text
+            own = result.check()
+    except TooSlow:
+        return Verdict("slow", text, "while checking" if text else "no answer", time.perf_counter() - start)
+    except matcalc.MatcalcError as error:
+        if re.search(r"linear map d(exp|log|sqrt)m has no closed", str(error)):
+            return Verdict("undecided", "", str(error), time.perf_counter() - start)
+        return Verdict("refused", "", f"{type(error).__name__}: {error}", time.perf_counter() - start)
+    except Exception as error:      # any failure is the finding
+        return Verdict("crash", text, f"{type(error).__name__}: {error}", time.perf_counter() - start)
+    spent = time.perf_counter() - start
+    if BEYOND.search(text):
+        return Verdict("ok" if own.ok else "disagree", text, f"own check: {own.status} {own.reason}", spent)
+    try:
+        text_weight(text, case)
+    except (oracle.OracleError, IndexError, RecursionError) as error:
+        return Verdict("unreadable", text, str(error), spent)
+    ok, error, why = oracle.run_case(case, expected=text, draws=draws)
+    if "no sample with a reliable" in why:
+        return Verdict("undecided", text, why, spent)
+    if why.startswith(("LinAlgError", "OverflowError")):
+        return Verdict("undecided", text, why, spent)
+    if not ok:
+        return Verdict("wrong", text, f"{why}; own check: {own.status} {own.reason}", spent)
+    if not own.ok:
+        return Verdict("disagree", text, f"own check: {own.status} {own.reason} {own.max_rel_error}", spent)
+    if longer:
+        shorter = simplified(text, case, result.shape)
+        if shorter:
+            return Verdict("longer", text, shorter, spent)
+    return Verdict("ok", text, "", spent)
+
+
+def simplified(text: str, case: Case, shape: tuple[str, ...]) -> str:
+    """A shorter form of the answer that matcalc itself finds, as the gradient of ⟨answer, Z⟩ by Z; "" if none."""
+    import matcalc
+
+    name = "Zz"
+    shapes = dict(case["vars"])
+    shapes[name] = "×".join(shape) if shape else "scalar"
+    if "*" in shapes[name] or "·" in shapes[name]:
+        return ""
+    expr = f"tr({name}' ({text}))" if len(shape) == 2 and shape[0] != "1" else f"({text}) {name}" if not shape else f"dot({name}, {text})"
+    try:
+        with limit(LIMIT):
+            again = matcalc.derive(expr, wrt=name, shapes=shapes, assume=list(case.get("assume", [])), kind="gradient").text
+    except (TooSlow, Exception):
+        return ""
+    declared = {**case, "vars": shapes}
+    try:
+        return again if text_weight(again, declared) < text_weight(text, declared) else ""
+    except oracle.OracleError:
+        return ""
+
+
+def shrink(question: expressions.Question, status: str, *, longer: bool = False, tries: int = 120) -> tuple[expressions.Question, Verdict]:
+    """The smallest problem found that fails in the same way."""
+    verdict = judge(question.case("shrunk"), longer=longer)
+    spent = 0
+    while True:
+        for smaller in expressions.smaller(question):
+            spent += 1
+            if spent > tries:
+                return question, verdict
+            again = judge(smaller.case("shrunk"), longer=longer)
+            if again.status == status:
+                question, verdict = smaller, again
+                break
+        else:
+            return question, verdict
+
+
+def problem(seed: int, kinds: list[str], depth: int | None) -> expressions.Question:
+    rng = random.Random(seed)
+    return expressions.question(rng, rng.choice(kinds), depth)
+
+
+def line(case: Case) -> str:
+    shapes = ", ".join(f"{k}: {v}" for k, v in case["vars"].items())
+    more = "".join(f"  assume {a}" for a in case.get("assume", [])) + ("  constrained" if case.get("constrained") else "")
+    return f"{case['expr']}   by {case['wrt']} ({case['kind']})   [{shapes}]{more}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kind", action="append", choices=expressions.KINDS)
+    parser.add_argument("--depth", type=int)
+    parser.add_argument("--shrink", action="store_true", help="make each failure as small as possible")
+    parser.add_argument("--longer", action="store_true", help="report answers that matcalc itself can shorten")
+    parser.add_argument("--json", action="store_true", help="one JSON line a failure")
+    parser.add_argument("--out", type=Path, help="append failures as JSON lines to this file")
+    parser.add_argument("--only", action="append", metavar="STATUS", help="report only these failures")
+    parser.add_argument("--cases", nargs="+", metavar="FILE", help="judge the cases of these files instead")
+    args = parser.parse_args()
+    kinds = args.kind or list(expressions.KINDS)
+    totals: Counter[tuple[str, str]] = Counter()
+    seconds: list[float] = []
+    failed = 0
+
+    def problems() -> Iterator[tuple[int | str, Case, expressions.Question | None]]:
+        if args.cases:
+            for path in args.cases:
+                for case in oracle.load(path):
+                    if case["kind"] != "differential":
+                        yield case["id"], case, None
+            return
+        for seed in range(args.seed, args.seed + args.count):
+            q = problem(seed, kinds, args.depth)
+            yield seed, q.case(str(seed)), q
+
+    for seed, case, q in problems():
+        verdict = judge(case, longer=args.longer)
+        totals[case["kind"], verdict.status] += 1
+        seconds.append(verdict.seconds)
+        if verdict.status not in FAILURES or (args.only and verdict.status not in args.only):
+            continue
+        failed += 1
+        if args.shrink and q is not None:
+            q, verdict = shrink(q, verdict.status, longer=args.longer)
+            case = q.case("shrunk")
+        row = {"status": verdict.status, "seed": seed, "case": case, "text": verdict.text, "why": verdict.why[:300]}
+        if args.out:
+            with args.out.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        if args.json:
+            print(json.dumps(row, ensure_ascii=False), flush=True)
+        else:
+            print(f"{verdict.status:10} {seed}  {line(case)}\n{'':11}got {verdict.text}\n{'':11}{verdict.why[:300]}", flush=True)
+    for kind in sorted({k for k, _ in totals}):
+        print(f"{kind:11}", ", ".join(f"{status} {n}" for (k, status), n in sorted(totals.items()) if k == kind))
+    if seconds:
+        print(f"{len(seconds)} problems, {failed} failed, median {1e3 * sorted(seconds)[len(seconds) // 2]:.1f} ms, slowest {max(seconds):.2f} s")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
