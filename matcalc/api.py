@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from matcalc.errors import DeclarationError, UndefinedError
-from matcalc.language.declare import Declaration, canonical_name, parse_assumptions, parse_shapes
+from matcalc.errors import DeclarationError, MatcalcError, ShapeError, UndefinedError
+from matcalc.language.declare import Declaration, canonical_name, convention, parse_assumptions, parse_shapes
 from matcalc.language.infer import Typed, infer
 from matcalc.language.parser import Parsed
 from matcalc.language.parser import parse as parse_text
@@ -45,6 +45,7 @@ class Question:
     transposed: bool
     properties: Mapping[str, frozenset[str]]
     notes: tuple[str, ...]
+    second: str | None = None       # the other variable of a mixed second derivative
 
     def shape_of(self, name: str) -> tuple[Any, Any]:
         d = self.declaration(name)
@@ -70,6 +71,9 @@ class Result:
     work: Any = field(repr=False)
     seed: int = 0
     structure: str | None = None
+    flipped: bool = False       # the answer is the transpose of the one in the mixed layout
+    direction: str | None = None
+    simplifier: Any = field(default=None, repr=False)
 
     @cached_property
     def text(self) -> str:
@@ -140,9 +144,11 @@ class Result:
 
         options = {} if trials is None else {"trials": trials}
         expr = self.expr
-        if self.question.transposed:
+        if self.flipped:
             expr = self.terms.transpose(expr)
-        return check(self.question.typed, self.question.wrt, self.kind, expr, structure=self.structure, seed=self.seed, **options)
+        second = self.question.second
+        return check(self.question.typed, (self.wrt, second) if second else self.wrt, self.kind, expr, structure=self.structure,
+                     seed=self.seed, direction=self.direction, **options)
 
     def to(self, target: str) -> str:
         """The answer as text: "text", "latex", "unicode"."""
@@ -229,59 +235,109 @@ def terms_number(value: Any) -> Any:
     return Integer(value)
 
 
-def derive(expr: Any, wrt: str, shapes: Shapes = None, *, assume: Iterable[str] = (), kind: str | None = None, constrained: bool = False,
-           expand: bool = False, layout: str = "mixed", upstream: str | None = None, syntax: str = "auto", rules: Any = None,
-           seed: int = 0) -> Result:
+KINDS = ("gradient", "jacobian", "derivative", "hessian", "differential", "hvp", "quadratic")
+LAYOUTS = ("mixed", "numerator", "denominator")
+TRANSPOSED = ("'", "ᵀ", "⊤", "^T", ".T", "^⊤", "^\\top")
+
+
+def derive(expr: Any, wrt: str | tuple[str, str], shapes: Shapes = None, *, assume: Iterable[str] = (), kind: str | None = None,
+           constrained: bool = False, expand: bool = False, layout: str = "mixed", upstream: str | None = None, along: str | None = None,
+           syntax: str = "auto", rules: Any = None, seed: int = 0) -> Result:
     """The derivative of an expression by one of its variables, in closed form.
 
-    expr          text in the language (or a sympy expression); wrt the variable's name
+    expr          text in the language (or a sympy expression); wrt the variable's name, x' for a row,
+                  a pair of names for a mixed second derivative
     shapes        "X: m×n, A: n×n symmetric" or {"X": "m×n"}; what is missing is inferred and reported
-    kind          None (by the shapes), "gradient", "jacobian", "derivative" or "hessian"
+    kind          None (by the shapes), "gradient", "jacobian", "derivative", "hessian", "differential" (in dX),
+                  "hvp" (the Hessian times a direction V), "quadratic" (D²f[V,V])
     constrained   respect the structure of the variable (symmetric, diagonal, …)
+    layout        "mixed" (the default), "numerator" or "denominator"
+    upstream      a cotangent G of the function's shape: the pullback of G
+    along         the name of the direction in a differential, a Hessian–vector product or a quadratic form
 
     Raises a subclass of MatcalcError: LanguageError, ShapeError, DeclarationError, UndefinedError, UnsupportedError.
     """
     start = time.perf_counter()
-    from matcalc.calculus.derive import KINDS
+    for what, value, known in (("kind", kind, KINDS), ("layout", layout, LAYOUTS)):
+        if value is not None and value not in known:
+            from matcalc.language.declare import near
 
-    if kind is not None and kind not in KINDS:
-        from matcalc.language.declare import near
-
-        raise DeclarationError("unknown-kind", f"unknown kind `{kind}`", hint=near(kind, KINDS) or "gradient, jacobian, derivative or hessian")
-    question = ask(expr, wrt, shapes, assume, syntax)
+            raise DeclarationError(f"unknown-{what}", f"unknown {what} `{value}`", hint=near(value, known) or ", ".join(known))
+    names = [w.strip() for w in (wrt.split(",") if isinstance(wrt, str) else wrt)]
+    if len(names) > 2 or len(names) == 2 and kind not in ("hessian", None):
+        raise DeclarationError("too-many-variables", "one variable at a time; two only for a mixed second derivative",
+                               hint='kind="hessian"' if len(names) == 2 else None)
+    question = ask(expr, names[0], shapes, assume, syntax, kind=kind, upstream=upstream, other=names[1] if len(names) == 2 else None)
     book = load_user_rules(rules) if isinstance(rules, str) else rules or rule_book()
-    return answer(question, kind, book, constrained=constrained, expand=expand, layout=layout, seed=seed, start=start)
+    return answer(question, "hessian" if len(names) == 2 else kind, book, constrained=constrained, expand=expand, layout=layout,
+                  along=along, seed=seed, start=start)
 
 
-def ask(expr: Any, wrt: str, shapes: Shapes, assume: Iterable[str], syntax: str) -> Question:
+def ask(expr: Any, wrt: str, shapes: Shapes, assume: Iterable[str], syntax: str, *, kind: str | None = None, upstream: str | None = None,
+        other: str | None = None) -> Question:
     """Read and type a question; the variable may be written as a row, x'."""
-    if not isinstance(expr, str):
-        from matcalc.terms.foreign import from_sympy
-
-        expr, shapes = from_sympy(expr, shapes)
     name, transposed = wrt.strip(), False
-    for mark in ("'", "ᵀ", "⊤", "^T", ".T"):
+    for mark in TRANSPOSED:
         if name.endswith(mark):
             name, transposed = name[:-len(mark)], True
     name = canonical_name(name)
+    second = canonical_name(other) if other else None
     declared = parse_shapes(shapes)
-    known = known_names(declared) | {name}
-    parsed: Parsed = parse_text(expr, known=known, syntax=syntax)
+    known = known_names(declared) | {name} | ({second} if second else set())
+    if isinstance(expr, str):
+        parsed: Parsed = parse_text(expr, known=known, syntax=syntax)
+    else:
+        from matcalc.terms.foreign import from_sympy
+
+        parsed, found = from_sympy(expr)
+        declared = found | declared
     if parsed.declarations:
         declared = parse_shapes(parsed.declarations) | declared
-    typed = infer(parsed, declared, parse_assumptions(assume, known=known, syntax=syntax))
-    notes = list(parsed.notes) + [n for n in typed.notes if n not in parsed.notes]
-    if name not in typed.symbols:
-        if name not in typed.unused:
-            if any(name in d.rows.names or name in d.cols.names for d in typed.symbols.values()):
-                raise UndefinedError("derivative-by-size", f"{name} is a size, not a variable", hint=None)
-            raise DeclarationError("unknown-variable", f"{wrt} does not occur in the expression", source=expr,
-                                   hint="the variables are " + ", ".join(typed.symbols) if typed.symbols else None)
-        notes.append(f"{name} does not occur in the expression, so the derivative is zero")
-    return Question(typed, name, transposed, properties(typed), tuple(notes))
+    assumed = parse_assumptions(assume, known=known, syntax=syntax)
+    scalar_by = name if kind in ("gradient", "hessian", "hvp", "quadratic") and upstream is None else None
+    notes: list[str] = list(parsed.notes)
+    try:
+        typed = infer(parsed, declared, assumed, scalar_by=scalar_by)
+    except ShapeError as error:
+        if name in declared or convention(name) != "matrix":
+            raise
+        try:        # the variable may be a vector although it's a capital letter
+            typed = infer(parsed, declared, assumed, scalar_by=scalar_by, kinds={name: "vector"})
+        except MatcalcError:
+            raise error from None
+        notes.append(f"{name} was read as a column vector: as a matrix it does not fit; settle it with --shape \"{name}: …\"")
+    if upstream is not None:
+        typed = with_upstream(parsed, typed, upstream, declared, assumed, known, syntax)
+    notes += [n for n in typed.notes if n not in notes]
+    for variable in (name, second) if second else (name,):
+        if variable not in typed.symbols:
+            if variable in typed.sizes:
+                raise UndefinedError("derivative-by-size", f"{variable} is a size, not a variable", hint=None)
+            if variable not in typed.unused:
+                raise DeclarationError("unknown-variable", f"{variable} does not occur in the expression", source=parsed.source,
+                                       hint="its variables are " + ", ".join(typed.symbols) if typed.symbols else None)
+            notes.append(f"{variable} does not occur in the expression, so the derivative is zero")
+    return Question(typed, name, transposed, properties(typed), tuple(notes), second)
 
 
-def answer(question: Question, kind: str | None, book: RuleBook, *, constrained: bool, expand: bool, layout: str, seed: int, start: float) -> Result:
+def with_upstream(parsed: Parsed, typed: Typed, upstream: str, declared: Mapping[str, Declaration], assumed: Any, known: Iterable[str],
+                  syntax: str) -> Typed:
+    """⟨G, F⟩ in place of F: its gradient is the pullback of G."""
+    up = parse_text(upstream, known=known, syntax=syntax)
+    rows, cols = typed.shape[typed.root]
+    declared = dict(declared)
+    if up.root.op == "symbol" and up.root.value not in declared:
+        name = up.root.value
+        if name in typed.symbols:
+            raise DeclarationError("upstream-clash", f"{name} already stands for something in the expression", hint="choose another name")
+        declared |= {d.name: d for d in typed.symbols.values() if d.name not in declared}
+        declared[name] = Declaration(name, rows, cols, frozenset(), False, "the shape of the function")
+    root = Node("inner", (up.root, parsed.root), None, parsed.root.span)
+    return infer(Parsed(root, parsed.source, parsed.syntax, parsed.notes, (), parsed.definitions), declared, assumed)
+
+
+def answer(question: Question, kind: str | None, book: RuleBook, *, constrained: bool, expand: bool, layout: str, along: str | None = None,
+           seed: int = 0, start: float = 0.0) -> Result:
     """Differentiate, with the variable's structure set aside, then simplify with it."""
     from matcalc.calculus.derive import Engine
     from matcalc.calculus.identities import assumption_rules, rewrites
@@ -291,39 +347,101 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
 
     typed, name = question.typed, question.wrt
     full = dict(question.properties)
-    free = dict(full)
-    if name in free:
-        free[name] = free[name] - STRUCTURAL
+    free = {n: words - STRUCTURAL if n in (name, question.second) else words for n, words in full.items()}
     larger = orders(typed)
     terms = Terms(free, larger)
     f = build(terms, typed)
     x = terms.symbol(name, *question.shape_of(name))
     engine = Engine.of(terms, book)
-    kind = kind or engine.kind_of(f, x)
-    notes = list(question.notes)
-    if kind in ("gradient", "hessian") and terms.shape(f) != (1, 1):
-        raise UndefinedError("not-a-number", f"a {kind} needs a number, this expression is {shape_text(terms.shape(f))}",
-                             source=typed.source, span=typed.root.span)
-    raw = engine.derivative(folded(terms, book, f), x, kind)
+    if kind is None:
+        kind = engine.kind_of(f, x)
+        if kind is None:
+            raise undefined(question, engine, f, x)
+    if kind in ("gradient", "hessian", "hvp", "quadratic") and terms.shape(f) != (1, 1):
+        raise UndefinedError("not-a-number", f"the {NAMED[kind]} needs a number, but this expression is {shape_text(terms.shape(f))}",
+                             source=typed.source, span=typed.root.span, hint=instead(question, kind))
+    y = terms.symbol(question.second, *question.shape_of(question.second)) if question.second else x
+    direction = along or ("V" if kind in ("hvp", "quadratic") else f"d{name}")
+    v = None
+    if kind in ("differential", "hvp", "quadratic"):
+        direction = canonical_name(direction)
+        if direction in typed.symbols:
+            raise DeclarationError("direction-clash", f"{direction} already stands for something in the expression",
+                                   hint="name the direction with along=…")
+        v = terms.symbol(direction, *terms.shape(x))
+    raw = engine.derivative(folded(terms, book, f), x, kind, y, v)
     store = terms
     if free != full:
         store = Terms(full, larger)
         raw = translate(store, terms, raw)
+    notes = list(question.notes)
     structure = None
     words = full.get(name, frozenset()) & STRUCTURAL
     if constrained:
         from matcalc.calculus.structure import constrain
 
-        raw, structure = constrain(store, raw, words, kind, name)
+        raw, structure = constrain(store, raw, words, kind, x)
         notes.append(f"{name} was taken as {structure}: its entries move together")
     elif words:
-        notes.append(f"{name} was taken as free: its entries move independently")
+        notes.append(f"{name} was taken as free: each entry moves on its own")
+        if words & {"symmetric", "spd", "psd"} and kind == "gradient":
+            notes.append("with the entries tied by symmetry (--constrained) it is G + Gᵀ − G ⊙ I")
     simplify = Simplifier(store, (*assumption_rules(store, typed, build_all), *rewrites(store, book, raw)))
     expr = simplify(raw, expand)
-    if question.transposed and kind == "gradient":
+    flipped = question.transposed and kind == "gradient"
+    flipped ^= turned(layout, kind, store, f, expr, notes)
+    if flipped:
         expr = store.transpose(expr)
     expr = present(store, expr)
-    return Result(question, f, expr, kind, name, layout, tuple(notes), time.perf_counter() - start, store, engine, seed, structure)
+    return Result(question, f, expr, kind, name, layout, tuple(notes), time.perf_counter() - start, store, engine, seed,
+                  None if structure == "orthogonal" else structure, flipped, direction if v is not None else None, simplify)
+
+
+NAMED = {"gradient": "gradient", "hessian": "Hessian", "hvp": "Hessian–vector product", "quadratic": "second derivative"}
+
+
+def turned(layout: str, kind: str, terms: Terms, f: Any, expr: Any, notes: list[str]) -> bool:
+    """Whether the layout asked for is the transpose of the mixed one; says so."""
+    if layout == "mixed":
+        return False
+    if kind not in ("gradient", "jacobian", "derivative"):
+        raise DeclarationError("layout-without-sense", f"a {kind} is the same in every layout", hint="leave --layout out")
+    turn = layout == ("numerator" if kind == "gradient" else "denominator")
+    if kind == "derivative":
+        if 1 not in terms.shape(f) and layout == "denominator":
+            raise UndefinedError("layout-without-sense", "the derivative of a matrix by a number has no denominator layout",
+                                 hint="leave --layout out: it has the shape of the matrix")
+        turn = turn and terms.shape(f) != (1, 1)
+    if turn:
+        notes.append(f"{layout} layout: the transpose of the answer in the mixed layout")
+    else:
+        notes.append(f"{layout} layout: here the same as in the mixed layout")
+    return turn
+
+
+def instead(question: Question, kind: str) -> str | None:
+    """What to ask instead of the gradient of an array."""
+    return "sum its entries, or give an upstream gradient with --upstream G" if kind == "gradient" else None
+
+
+def undefined(question: Question, engine: Any, f: Any, x: Any) -> UndefinedError:
+    """The error for a matrix by a vector and its like, with what is well defined worked out."""
+    from matcalc.calculus.simplify import Simplifier, present
+    from matcalc.output.unicode import unicode
+
+    terms, name = engine.terms, question.wrt
+    what = [f"{name} is {shape_text(terms.shape(x))}", f"the function is {shape_text(terms.shape(f))}"]
+    simplify = Simplifier(terms)
+    dx = terms.symbol(f"d{name}", *terms.shape(x))
+    offers = [f"its differential is dF = {unicode(present(terms, simplify(engine.derivative(f, x, 'differential', x, dx))))} (matcalc diff)"]
+    try:
+        jacobian = unicode(present(terms, simplify(engine.derivative(f, x, "jacobian", x))))
+        offers.append(f"as vectors, ∂vec(F)/∂vec({name})ᵀ = {jacobian} (matcalc jac --vec)")
+    except MatcalcError:
+        pass
+    kinds = [("a matrix" if 1 not in terms.shape(z) else "a vector") for z in (f, x)]
+    return UndefinedError("undefined-derivative", f"the derivative of {kinds[0]} by {kinds[1]} is undefined in the mixed layout ({', '.join(what)})",
+                          source=question.typed.source, span=question.typed.root.span, hint="; ".join(offers))
 
 
 def folded(terms: Terms, book: RuleBook, f: Any) -> Any:
@@ -349,4 +467,5 @@ def orders(typed: Typed) -> set[tuple[Any, Any]]:
 
 
 def shape_text(shape: tuple[Any, Any]) -> str:
-    return "×".join(str(s) for s in shape)
+    """m×n; a column vector is its length."""
+    return str(shape[0]) if shape[1] == 1 else "×".join(str(s) for s in shape)

@@ -822,7 +822,7 @@ def smaller(q: Question) -> Iterator[Question]:
         yield replace(q, constrained=False)
     for name in sorted(q.symbols):
         shape, *words = q.declared[name].split()
-        if words and not q.constrained:
+        if words and not q.constrained and words != ["integer"]:
             yield replace(q, declared=q.declared | {name: shape})
     if q.assume:
         yield replace(q, assume=())

@@ -41,7 +41,7 @@ import oracle
 
 LIMIT = 2.0         # seconds for one answer, check included
 FAILURES = ("crash", "refused", "slow", "wrong", "unreadable", "disagree", "loop", "longer")
-BEYOND = re.compile(r"\b(dexpm|dlogm|dsqrtm|eigvec_\w+|eigvecs?|left_\w+|right_\w+)\b")     # forms that the oracle has no word for
+BEYOND = re.compile(r"\b(dexpm|dlogm|dsqrtm|eigvec_\w+|eigvecs?|left_\w+|right_\w+)\b|\b(sum|sum_\w)\(\w+=|\[")     # forms that the oracle has no word for
 Case = dict[str, Any]
 
 

@@ -15,11 +15,8 @@ from matcalc.calculus.linearize import Linearizer, Use
 from matcalc.calculus.matrixform import Reader
 from matcalc.calculus.simplify import Simplifier
 from matcalc.calculus.transpose import Transposer
-from matcalc.errors import UndefinedError
 from matcalc.rulebook.load import RuleBook
 from matcalc.terms.build import Terms, is_array
-
-KINDS = ("gradient", "jacobian", "derivative", "hessian")
 
 
 @dataclass(slots=True)
@@ -39,8 +36,8 @@ class Engine:
         transposer = Transposer(lin, tidy.settle)
         return cls(terms, book, lin, transposer, Reader(transposer))
 
-    def kind_of(self, f: Any, x: Any) -> str:
-        """The derivative that the mixed layout defines for these shapes."""
+    def kind_of(self, f: Any, x: Any) -> str | None:
+        """The derivative that the mixed layout defines for these shapes, or None."""
         terms = self.terms
         fs, xs = terms.shape(f), terms.shape(x)
         if xs == (1, 1):
@@ -49,10 +46,10 @@ class Engine:
             return "gradient"
         if 1 in fs and 1 in xs:
             return "jacobian"
-        raise UndefinedError("undefined-derivative", "undefined")
+        return None
 
-    def derivative(self, f: Any, x: Any, kind: str) -> Any:
-        """The derivative of f by x, not yet simplified."""
+    def derivative(self, f: Any, x: Any, kind: str, y: Any = None, v: Any = None) -> Any:
+        """The derivative of f by x, not yet simplified; y is the second variable of a Hessian, v a direction."""
         match kind:
             case "gradient" | "derivative":
                 if self.terms.shape(x) == (1, 1):
@@ -61,16 +58,18 @@ class Engine:
             case "jacobian":
                 return self.jacobian(f, x)
             case "hessian":
-                return self.hessian(f, x)
+                return self.hessian(f, x, x if y is None else y)
+            case "differential":
+                return self.lin.push(f, {x: v})
+            case "hvp" | "quadratic":
+                g = Simplifier(self.terms)(self.derivative(f, x, "gradient"))
+                product = self.lin.push(g, {x: v})
+                return product if kind == "hvp" else self.terms.inner(v, product)
         raise ValueError(kind)
 
     def gradient(self, f: Any, x: Any, upstream: Any = S.One) -> Any:
         """∇f of the shape of x: the pullback of 1 (or of an upstream cotangent)."""
         return self.transposer.pull(f, upstream, [x])[x]
-
-    def differential(self, f: Any, x: Any, dx: Any) -> Any:
-        """df for d(x) = dx."""
-        return self.lin.push(f, {x: dx})
 
     def jacobian(self, f: Any, x: Any) -> Any:
         """∂vec f / ∂(vec x)'."""
@@ -84,12 +83,13 @@ class Engine:
         linear = self.lin.push(f, {x: dx})
         return self.reader.matrix_of(linear, dx)
 
-    def hessian(self, f: Any, x: Any) -> Any:
-        """The Jacobian of the gradient."""
+    def hessian(self, f: Any, x: Any, y: Any) -> Any:
+        """The Jacobian, by y, of the gradient by x."""
         g = Simplifier(self.terms)(self.derivative(f, x, "gradient"))
-        if not is_array(x):
-            return self.lin.push(g, {x: S.One})
-        return self.jacobian(g, x)
+        if not is_array(y):
+            h = self.lin.push(g, {y: S.One})
+            return self.terms.vec(h) if is_array(h) else h
+        return self.jacobian(g, y)
 
 
-__all__ = ["KINDS", "Engine", "Use"]
+__all__ = ["Engine", "Use"]

@@ -8,7 +8,7 @@ Binding, from the tightest: postfix · juxtaposition · explicit products and qu
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -17,7 +17,7 @@ from typing import NoReturn
 from matcalc.errors import LanguageError, Span
 from matcalc.language.spellings import SYNTAXES, respell
 from matcalc.language.spellings.library import MACROS, ORDERS, Call
-from matcalc.language.spellings.plain import LANGUAGE_FUNCTIONS, Names, size_text
+from matcalc.language.spellings.plain import LANGUAGE_FUNCTIONS, Names, memberships, size_text
 from matcalc.language.syntax import Node, postorder
 from matcalc.language.tokens import LETTER_NAMES, Token, declaration_at, tokenize
 from matcalc.terms.operations import TABLE
@@ -52,14 +52,43 @@ class Parsed:
 
 
 def parse(text: str, *, known: Iterable[str] = frozenset(), syntax: str = "auto", rule: bool = False,
-          functions: Iterable[str] = ()) -> Parsed:
+          functions: Iterable[str] = (), hint: bool = True) -> Parsed:
     """Read an expression or a program; `known` are the declared names, `functions` the declared linear maps."""
     if not isinstance(text, str):
         raise LanguageError("bad-input", f"an expression is text, not {type(text).__name__}")
     known = frozenset(known)
-    tokens, used, notes = respell(tokenize(text), text, known, syntax)
-    reader = _Program(text, tokens, known, rule, frozenset(functions))
-    return reader.read(used, notes)
+    try:
+        tokens, used, notes = respell(tokenize(text), text, known, syntax)
+        if used != "latex" and any(t.text == "∈" for t in tokens):
+            tokens = memberships(tokens)
+        reader = _Program(text, tokens, known, rule, frozenset(functions))
+        return reader.read(used, notes)
+    except LanguageError as error:
+        if error.source is None:
+            error.source = text if len(text) <= 100_000 else None
+        if error.code == "unbalanced-bracket" and hint and len(text) < 2000:
+            error.hint = _balancing(error, text, known, used_syntax=syntax, rule=rule, functions=functions)
+        raise
+
+
+def _balancing(error: LanguageError, text: str, known: frozenset[str], used_syntax: str, rule: bool, functions: Iterable[str]) -> str | None:
+    """How to balance the brackets, tried out."""
+    start, end = error.span or (0, 0)
+    opener = text[start:end]
+    closer = {**CLOSERS, **BARS, "‖": "‖", "∥": "∥"}.get(opener)
+    changes = [(text.rstrip() + closer, f"add `{closer}` at the end")] if closer and "never" in error.message else []
+    if "never" not in error.message:
+        changes.append((text[:start] + text[end:], f"leave out this `{opener}`"))
+        right = CLOSERS.get(text[slice(*error.labels[0][0])]) if error.labels else None
+        if right:
+            changes.insert(0, (text[:start] + right + text[end:], f"write `{right}` here"))
+    for changed, advice in changes:
+        try:
+            parse(changed, known=known, syntax=used_syntax, rule=rule, functions=functions, hint=False)
+        except LanguageError:
+            continue
+        return advice
+    return None
 
 
 class _Program:
@@ -76,8 +105,11 @@ class _Program:
             raise LanguageError("empty-input", "there is nothing to read", hint="write an expression such as `tr(A X)`",
                                 span=(0, 1), source=self.source)
         lefts = [self.left_side(s) for s in statements]
-        known = self.known | {name for name, _, _ in lefts if name} | _declared(declarations)
-        names = Names(known, self.source, self.functions, self.rule)
+        made = {name: _parameters(statements[i][:cut], self.source) for i, (name, cut, _) in enumerate(lefts[:-1]) if name}
+        made = {name: params for name, params in made.items() if params}         # f(x) = …, used as f(y)
+        known = self.known | {name for name, _, _ in lefts if name and name not in made} | _declared(declarations)
+        names = Names(known, self.source, self.functions | set(made), self.rule)
+        macros: dict[str, tuple[tuple[str, ...], Node]] = {}
         all_notes = list(notes)
         lets: dict[str, Node] = {}
         taken = set(known)
@@ -85,7 +117,7 @@ class _Program:
         root: Node | None = None
         for number, (statement, (name, cut, note)) in enumerate(zip(statements, lefts, strict=True)):
             body = names.run(statement[cut:])
-            expression = _Expression(body, self.source, known, lets, self.rule)
+            expression = _Expression(body, self.source, known, lets, self.rule, macros)
             node = expression.whole()
             all_notes += expression.notes
             last = number == len(statements) - 1
@@ -96,6 +128,8 @@ class _Program:
             elif name is None:
                 raise LanguageError("unused-expression", "only the last statement may be an expression without a name",
                                     hint=None, span=(statement[0].start, statement[-1].end), source=self.source)
+            elif name in made:
+                macros[name] = made[name], node
             else:
                 fresh, k = name, 2
                 while fresh in lets or (fresh in self.known and fresh in taken and _used(definitions, fresh)):
@@ -120,6 +154,9 @@ class _Program:
             if token.start < skip:
                 continue
             kind, text = token.kind, token.text
+            if kind == "decl":
+                declarations.append(text)
+                continue
             if not current and not open_ and kind in ("word", "letter") and (end := declaration_at(source, token.start)):
                 declarations.append(source[token.start:end].strip().rstrip(","))
                 skip = end
@@ -204,6 +241,27 @@ class _Program:
         return len(left)
 
 
+def _parameters(left: Sequence[Token], source: str) -> tuple[str, ...]:
+    """The parameters in `f(x, y) =`, or nothing."""
+    if len(left) > 3 and left[-2].text == ")" and left[-2].kind == "op":
+        inside = left[next((i for i, t in enumerate(left) if t.text == "("), 0) + 1:-2]
+        names = [t.text for t in Names((), source).run(inside) if t.kind == "name"]
+        return tuple(names)
+    return ()
+
+
+def substituted(body: Node, values: Mapping[str, Node]) -> Node:
+    """The body with nodes in place of its parameters; what doesn't have them stays the same node."""
+    new: dict[Node, Node] = {}
+    for node in postorder([body], lambda n: n.args):
+        if node.op == "symbol" and node.value in values:
+            new[node] = values[node.value]
+        else:
+            args = tuple(new[a] for a in node.args)
+            new[node] = node if all(a is b for a, b in zip(args, node.args, strict=True)) else Node(node.op, args, node.value, node.span)
+    return new[body]
+
+
 def _declared(declarations: Iterable[str]) -> frozenset[str]:
     """The names and size names in declaration texts."""
     words = [t.text for d in declarations for t in tokenize(d) if t.kind in ("word", "letter")]
@@ -217,7 +275,9 @@ def _used(definitions: Iterable[tuple[str, Node]], name: str) -> bool:
 class _Expression:
     """The Pratt parser of one expression."""
 
-    def __init__(self, tokens: list[Token], source: str, known: frozenset[str], lets: dict[str, Node], rule: bool) -> None:
+    def __init__(self, tokens: list[Token], source: str, known: frozenset[str], lets: dict[str, Node], rule: bool,
+                 macros: Mapping[str, tuple[tuple[str, ...], Node]]) -> None:
+        self.macros = macros
         self.tokens, self.source, self.known, self.lets, self.rule = tokens, source, known, lets, rule
         self.i, self.depth = 0, 0
         self.bars: list[str] = []
@@ -354,9 +414,10 @@ class _Expression:
             bracketed = first.text in ("(", "{") and first.kind == "op"
             number = right.op == "number" and after.start > right.span[1]
             if not bracketed and not number or left.op in ("hadamard", "quotient"):
-                a, b = self.slice(left), self.slice(right)
-                self.fail("ambiguous-quotient", f"`{a} / {b} {self.shown(after)}…` can be read in two ways",
-                          (left.span[0], after.end), f"write `({a} / {b}) …` or `{a} / ({b} …)`")
+                rest = self.expression(PRODUCT)
+                a, b, c = self.slice(left), self.slice(right), self.slice(rest)
+                self.fail("ambiguous-quotient", f"`{a} / {b} {c}` can be read in two ways", (left.span[0], rest.span[1]),
+                          f"write `({a} / {b}) {c}` or `{a} / ({b} {c})`")
         return node
 
     def slice(self, node: Node) -> str:
@@ -443,7 +504,7 @@ class _Expression:
             return Node("unit", (), size_text(name[2:]), span)
         if name == "e" and self.at("^") and not self.transposes(self.i + 1):
             self.i += 1
-            kind, exponent = self.exponent()
+            kind, exponent = self.exponent(of_e=True)
             return Node("exp", (exponent,), None, (span[0], exponent.span[1]))
         if name == "T":
             self.fail("bare-transpose", "`T` is the transpose here, not a matrix", span,
@@ -557,7 +618,7 @@ class _Expression:
             i += 1
         return (tokens[i].kind == "name" and tokens[i].text == "T") or tokens[i].text == "'"
 
-    def exponent(self) -> tuple[str, Node]:
+    def exponent(self, of_e: bool = False) -> tuple[str, Node]:
         """What follows `^`: ("T" | "-T" | "+" | "hpower" | "power", the exponent)."""
         token = self.tokens[self.i]
         if token.text in ("{", "(") and token.kind == "op":
@@ -569,7 +630,7 @@ class _Expression:
             end = self.tokens[j]
             span = (token.start, end.end)
             word = "".join(inside)
-            if end.text == closer and len(inside) == 1 and self.tokens[self.i + 1].kind == "name" and self.letter_transposes(self.tokens[self.i + 1]):
+            if end.text == closer and len(inside) == 1 and not of_e and self.tokens[self.i + 1].kind == "name" and self.letter_transposes(self.tokens[self.i + 1]):
                 word = "T"
             if end.text == closer and word in ("T", "'", "-T", "-'", "+", "*", "*T"):
                 self.i = j + 1
@@ -601,7 +662,7 @@ class _Expression:
         if token.kind == "op" and token.text in INFIX or token.kind == "end":
             self.fail("unexpected-token" if token.kind == "op" else "unexpected-end", "the exponent is missing",
                       (self.tokens[self.i - 1].start, self.tokens[self.i - 1].end))
-        if token.kind == "name" and self.letter_transposes(token) and not negative:
+        if token.kind == "name" and not of_e and not negative and self.letter_transposes(token):
             self.i += 1
             return "T", Node("symbol", (), "T", (start, token.end))
         node = self.operand(token)
@@ -793,6 +854,12 @@ class _Expression:
     def nabla(self, token: Token) -> Node:
         self.i += 1
         after = self.tokens[self.i]
+        if after.text == "_" and after.kind == "op" or after.kind == "sub":     # ∇_x f
+            self.i += 1
+            if after.kind == "op":
+                self.i += 1 if self.tokens[self.i].text != "{" else 3
+            self.notes.append("the ∇ in front was left out: the variable is given by --wrt")
+            return self.expression(UNARY)
         if after.kind == "func" and after.value is not None:
             return self.call(Token("func", "∇" + after.text, token.start, after.end, after.value))
         if after.kind == "name" and self.tokens[self.i + 1].text == "(":
@@ -862,6 +929,9 @@ class _Expression:
         if token.value is not None:
             if not args:
                 self.fail("wrong-arguments", f"the function `{token.text}` needs an argument", span)
+            if token.text in self.macros and not token.value[1]:
+                parameters, body = self.macros[token.text]
+                return substituted(body, dict(zip(parameters, self.exactly(len(parameters), tuple(args), token, span), strict=True)))
             return self.node("unknown", tuple(args), span, (token.text, token.value[1]))
         return self.apply(token.text, tuple(args), token, span, options)
 

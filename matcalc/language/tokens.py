@@ -46,7 +46,7 @@ GREEK: dict[str, str] = {
 }
 LETTER_NAMES = frozenset(GREEK_NAMES + GREEK_CAPITALS + ["ell"])
 
-SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ᵀᵗⁿᵏᵐᵖ⁎ᴴᴛⁱʲˢ", "0123456789+-()TTnkmp*HTijs", strict=True))
+SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ᵀᵗⁿᵏᵐᵖ⁎ᴴᴛⁱʲˢˣᵈ", "0123456789+-()Ttnkmp*HTijsxd", strict=True))
 SUPERSCRIPTS |= {"⊤": "T", "⟙": "T", "┬": "T", "†": "+", "′": "T", "ᐪ": "T", "ꟷ": "-", "˗": "-", "ᐟ": "/"}
 SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉ₐₑᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓₕ₊₋₌", "0123456789aeijklmnoprstuvxh+-=", strict=True))
 ACCENTS = {"\u0302": "hat", "\u0303": "tilde", "\u0304": "bar", "\u0305": "bar", "\u0307": "dot", "\u20d7": "", "\u0308": "ddot",

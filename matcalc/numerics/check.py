@@ -25,7 +25,7 @@ from matcalc.errors import MatcalcError
 from matcalc.language.syntax import Node
 from matcalc.numerics.evaluate import Step, arguments, evaluate, evaluate_steps, schedule
 from matcalc.numerics.functions import Array, flip, inner, shape, vec
-from matcalc.numerics.sample import MODES, Point, Sampler, Unmet, spread
+from matcalc.numerics.sample import LARGEST, MODES, Point, Sampler, Unmet, spread
 
 if TYPE_CHECKING:
     from matcalc.language.shapes import Size, Typed
@@ -38,7 +38,6 @@ TRIES = {"normal": 40}  # draws in a mode before the next one is tried; 12 unles
 STARTS = {1: (0.08, 0.02, 0.004), 2: (0.16, 0.05, 0.015)}      # first steps of a first and of a second difference
 STACK = 1 << 21         # largest number of entries in one array of a stack
 LARGE = 1 << 13         # an array so large that one point and two directions have to do
-LARGEST, DEAREST = 1 << 22, 1 << 27     # entries of an array, and operations on a matrix, that are too many for a check
 
 SECOND = frozenset({"hessian", "hvp", "quadratic"})
 KINDS = frozenset({"gradient", "jacobian", "derivative", "differential"}) | SECOND
@@ -138,7 +137,6 @@ class Question:
 
     steps: tuple[Step[Node], ...]   # the function
     root: tuple[Size, Size]         # its shape
-    shapes: frozenset[tuple[Size, Size]]    # all shapes in it
     kind: str
     wrt: tuple[str, str]            # the variable; two of them for a mixed second derivative
     answer: sp.Basic
@@ -147,16 +145,15 @@ class Question:
     upstream: str | None
 
     def entries(self, point: Point) -> int:
-        """The size of the largest array, in the function or of the answer; Skipped if the check would take too long."""
-        sizes = [(rows.value(point.dims), cols.value(point.dims)) for rows, cols in self.shapes]
-        if self.kind in ("jacobian", "hessian"):
-            x, y = (point.env[name].size if name in point.env else 1 for name in self.wrt)
-            rows, cols = (s.value(point.dims) for s in self.root)
-            sizes.append((x, rows * cols if self.kind == "jacobian" else y))
-        entries = max((m * n for m, n in sizes), default=1)
-        if entries > LARGEST or max(m * n * min(m, n) for m, n in sizes) > DEAREST:
-            raise Skipped(f"an array with {entries} entries is too large to check")
-        return entries
+        """The size of the largest array, in the function or of the answer; Skipped if the answer is too large."""
+        if self.kind not in ("jacobian", "hessian"):
+            return point.entries
+        x, y = (point.env[name].size if name in point.env else 1 for name in self.wrt)
+        rows, cols = (s.value(point.dims) for s in self.root)
+        entries = x * (rows * cols if self.kind == "jacobian" else y)
+        if entries > LARGEST:
+            raise Skipped(f"an answer with {entries} entries is too large to check")
+        return max(entries, point.entries)
 
     def complete(self, point: Point, value: Array, rng: Generator) -> Point:
         """The point, with arrays for what isn't in the function: an upstream gradient, a variable it doesn't depend on."""
@@ -166,7 +163,7 @@ class Question:
         for name in self.wrt:
             if name not in env:
                 env[name] = np.zeros(shape(evaluate(self.answer, env, point.dims)) if self.kind == "gradient" else (1, 1))
-        return Point(env, point.dims)
+        return Point(env, point.dims, point.entries)
 
     def function(self, point: Point, shifts: Mapping[str, Array]) -> Array:
         """The function at a stack of shifted points; contracted with the upstream gradient if there is one."""
@@ -277,8 +274,8 @@ def check(typed: Typed, wrt: str | tuple[str, str], kind: str, answer: sp.Basic,
         raise ValueError(f"unknown kind {kind}")
     pair = (wrt, wrt) if isinstance(wrt, str) else wrt
     direction = direction or ("V" if kind in ("hvp", "quadratic") else f"d{pair[0]}")
-    question = Question(tuple(schedule(typed.root, arguments)), typed.shape[typed.root], frozenset(typed.shape.values()),
-                        kind, pair, answer, structure, direction, upstream)
+    question = Question(tuple(schedule(typed.root, arguments)), typed.shape[typed.root], kind, pair, answer, structure,
+                        direction, upstream)
     done, worst, mode = 0, 0.0, MODES[0]
     try:
         sampler, rng = Sampler.of(typed), np.random.default_rng(seed)
@@ -304,12 +301,20 @@ def restriction(mode: str) -> str:
     return "" if mode == MODES[0] else f"only where undeclared arrays are {IN_WORDS[mode]}: no value was found elsewhere"
 
 
+def value_at(steps: tuple[Step[Node], ...], point: Point) -> Array:
+    """The value of an expression at a point."""
+    try:
+        return evaluate_steps(steps, point.env, point.dims)
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        raise Skipped(f"the expression can't be evaluated: {error}") from error
+
+
 def judge(question: Question, sampler: Sampler, rng: Generator, number: int, mode: str) -> tuple[float, str, int]:
     """The error of the answer at the next point that allows a verdict, how it was drawn, and its largest array."""
     trouble = ""
     for count, (point, drawn) in enumerate(draws(sampler, rng, number, mode), 1):
         entries = question.entries(point)
-        value = evaluate_steps(question.steps, point.env, point.dims)
+        value = value_at(question.steps, point)
         if np.isfinite(value).all():
             error = question.compare(question.complete(point, value, rng), value, entries, rng)
             if error is not None:
@@ -375,7 +380,7 @@ def _common(both: list[tuple[Step[Node], ...]], sampler: Sampler, rng: Generator
             mode: str) -> tuple[Point, list[Array], str]:
     """A point where both have a value, the values, and how it was drawn."""
     for point, drawn in draws(sampler, rng, number, mode):
-        values = [evaluate_steps(steps, point.env, point.dims) for steps in both]
+        values = [value_at(steps, point) for steps in both]
         if all(np.isfinite(value).all() for value in values):
             return point, values, drawn
     raise Skipped("they have no common finite value at any sample")
@@ -389,7 +394,7 @@ def _simplest(found: Agreement, both: list[tuple[Step[Node], ...]], sampler: Sam
             point = sampler.draw(rng, number % 2, "integer")
         except Unmet:
             continue
-        values = [evaluate_steps(steps, point.env, point.dims) for steps in both]
+        values = [value_at(steps, point) for steps in both]
         if all(np.isfinite(value).all() for value in values) and apart(*values) > tolerance:
             return Agreement(False, found.trials, found.max_rel_error, found.reason, point.env, point.dims, *values)
     return found

@@ -30,6 +30,7 @@ Environment = Mapping[str, Array]
 Dimensions = Mapping[str, int]
 Binary = Callable[[Array, Array], Array]
 T = TypeVar("T")
+TERMS = 10_000      # the longest sum that is evaluated
 
 
 def constant(value: float) -> Array:
@@ -56,6 +57,8 @@ OVER, POWER = entrywise(operator.truediv), entrywise(np.power)
 def summed(lower: Array, upper: Array, term: Callable[[int], Array]) -> Array:
     """Σ term(i); an empty sum is the number 0, in the shape of a term."""
     first, last = (round(float(bound.flat[0])) for bound in (lower, upper))
+    if last - first > TERMS:
+        raise UnsupportedError("too-many-terms", f"a sum of {last - first + 1} terms isn't evaluated")
     if last < first:
         return 0 * term(first)
     return reduce(ADD, (term(i) for i in range(first, last + 1)))

@@ -25,6 +25,7 @@ Generator = np.random.Generator
 
 MODES = ("normal", "positive", "fraction", "negative", "definite")      # how undeclared arrays are drawn, in order of preference
 BIG = 12                # matrices with more rows and columns aren't drawn by trial
+LARGEST, DEAREST = 1 << 22, 1 << 27     # entries of an array, and operations on a matrix, that are too many for a check
 CONDITION = 30.0        # the largest condition number of a drawn matrix
 EXACT = 1e-9            # an assumption holds if both sides differ by no more
 
@@ -43,6 +44,7 @@ class Point:
 
     env: Mapping[str, Array]
     dims: Mapping[str, int]
+    entries: int = 1        # of the largest array in the expression
 
 
 # ---------------------------------------------------------------- arrays
@@ -73,7 +75,7 @@ def conditioned(rows: int, cols: int, rng: Generator, mode: str) -> Array:
     a = entries(rows, cols, rng, mode)
     small = min(rows, cols)
     if small > BIG:         # rejection would take for ever: a dominant diagonal does it
-        return a + 4 * np.abs(a).mean() * small ** 0.5 * np.eye(rows, cols)
+        return np.asarray(a + 4 * np.abs(a).mean() * small ** 0.5 * np.eye(rows, cols))
     if small > 1:
         for _ in range(100):
             if np.linalg.cond(a) <= CONDITION:
@@ -84,7 +86,7 @@ def conditioned(rows: int, cols: int, rng: Generator, mode: str) -> Array:
 
 def definite(n: int, rng: Generator) -> Array:
     a = entries(n, n, rng, "normal") / n ** 0.5
-    return a @ a.T + 0.4 * np.eye(n)
+    return np.asarray(a @ a.T + 0.4 * np.eye(n))
 
 
 def spread(values: Array, structure: str | None) -> Array:
@@ -335,6 +337,7 @@ class Sampler:
     symbols: Mapping[str, Declaration]
     names: tuple[str, ...]                  # size names
     sizes: frozenset[Size]                  # every size that occurs, but for 1
+    shapes: frozenset[tuple[Size, Size]]    # every shape that occurs
     indices: Mapping[str, Size]             # free indices (of e_i) and their ranges
     orders: tuple[Assumption, ...]          # assumptions about sizes
     equations: tuple[Assumption, ...]       # assumptions about arrays
@@ -345,7 +348,7 @@ class Sampler:
     @staticmethod
     def of(*expressions: Typed) -> Sampler:
         symbols: dict[str, Declaration] = {}
-        sizes: set[Size] = set()
+        shapes: set[tuple[Size, Size]] = set()
         found: dict[str, None] = {}
         indices: dict[str, Size] = {}
         assumptions: dict[str, Assumption] = {}
@@ -357,9 +360,9 @@ class Sampler:
             found.update(dict.fromkeys(typed.sizes))
             assumptions.update((a.text, a) for a in typed.assumptions)
             for declaration in (*typed.symbols.values(), *typed.unused.values()):
-                sizes.update((declaration.rows, declaration.cols))
+                shapes.add(declaration.shape)
             for node, (rows, cols) in typed.shape.items():
-                sizes.update((rows, cols))
+                shapes.add((rows, cols))
                 if node.op == "unit" and isinstance(node.value[0], str) and node.value[0] not in symbols:
                     indices[node.value[0]] = rows
                 elif node.op == "im2col":
@@ -369,12 +372,13 @@ class Sampler:
                     exponents |= names(node.args[1])
                 elif node.op == "sumover":
                     families.update({x: node.args[1] for x in names(node.args[2]) if x.endswith(f"_{node.value}")})
+        sizes = frozenset(s for pair in shapes for s in pair if not s.is_one)
         for s in sizes:
             found.update(dict.fromkeys(s.names))
         known = set(found)
         about_sizes = {text for text, a in assumptions.items()
                        if (names(a.left) | names(a.right)) <= known - set(symbols) and _sizes_only(a)}
-        return Sampler(symbols, tuple(found), frozenset(s for s in sizes if not s.is_one), indices,
+        return Sampler(symbols, tuple(found), sizes, frozenset(shapes), indices,
                        tuple(a for text, a in assumptions.items() if text in about_sizes),
                        tuple(a for text, a in assumptions.items() if text not in about_sizes), tuple(windows),
                        frozenset(exponents), families)
@@ -382,6 +386,10 @@ class Sampler:
     def draw(self, rng: Generator, number: int, mode: str = "normal") -> Point:
         """The number-th point: sizes depend on the number, arrays on the mode."""
         dims = self.draw_dims(rng, number)
+        arrays = [(rows.value(dims), cols.value(dims)) for rows, cols in self.shapes]
+        largest = max((m * n for m, n in arrays), default=1)
+        if largest > LARGEST or max((m * n * min(m, n) for m, n in arrays), default=1) > DEAREST:
+            raise Unmet(f"an array with {largest} entries is too large to check", final=True)
         env: Mapping[str, Array] = {
             name: draw_array(d.properties | {"integer"} if name in self.exponents else d.properties,
                              d.rows.value(dims), d.cols.value(dims), rng, mode) for name, d in self.symbols.items()}
@@ -394,7 +402,7 @@ class Sampler:
         for assumption in self.equations:
             if len(self.equations) > 1 and not holds(assumption, env, dims):
                 raise Unmet(f"no sample meets the assumption `{assumption.text}` together with the others")
-        return Point(env, dims)
+        return Point(env, dims, largest)
 
     def draw_families(self, env: Mapping[str, Array], dims: Mapping[str, int], rng: Generator, mode: str) -> dict[str, Array]:
         """An array for each member of x_i, as many as the sum has terms."""

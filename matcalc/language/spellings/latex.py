@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from matcalc.errors import LanguageError
-from matcalc.language.spellings.plain import LANGUAGE_FUNCTIONS
+from matcalc.language.spellings.plain import LANGUAGE_FUNCTIONS, memberships
 from matcalc.language.tokens import LETTER_NAMES, Token
 
 MAX_BRACES = 200
@@ -77,6 +77,8 @@ def read(tokens: Sequence[Token], source: str, known: frozenset[str]) -> tuple[l
             depth -= 1
     reader = _Reader(source, known)
     out = reader.process(_without_comments(tokens, source))
+    if any(t.text == "∈" for t in out):
+        out = memberships(out)
     return _tidy(out), reader.notes
 
 
@@ -122,10 +124,19 @@ class _Reader:
         out: list[Token] = []
         while (token := stream.peek()) is not None:
             if self.stopped and token.kind != "end":
-                stream.next()
+                out += self.tail(stream)
                 continue
             self.item(stream, out, script)
         return out
+
+    def tail(self, stream: _Stream) -> list[Token]:
+        r"""After “where” or “s.t.” only `X \in \mathbb{R}^{m\times n}` is of use."""
+        rest, stream.i = [t for t in stream.tokens[stream.i:] if t.kind != "end"], len(stream.tokens) - (stream.tokens[-1].kind == "end")
+        try:
+            reader = _Reader(self.source, self.known)
+            return memberships([Token("newline", "\n", 0, 0), *reader.process(rest)], only=True)
+        except LanguageError:
+            return []
 
     def item(self, stream: _Stream, out: list[Token], script: bool) -> None:
         token = stream.next()
@@ -663,8 +674,10 @@ def _tidy(tokens: list[Token]) -> list[Token]:
             if token.text == "]" and out[j].text == "[" and (called or j not in separated) and token.value != "grid":
                 out[j] = out[j]._replace(text="(")
                 out[i] = token._replace(text=")")
+    tail = [t for t in out if t.kind == "decl"]
+    out = [t for t in out if t.kind != "decl"]
     while len(out) > 1 and (out[-2].kind == "newline" or out[-2].kind == "op" and out[-2].text in (".", ",", ";", ":", "!", "?")):
         del out[-2]
     while out and out[0].kind == "op" and out[0].text in (",", ":", ".", ";"):
         del out[0]
-    return out
+    return tail + out

@@ -16,6 +16,8 @@ from matcalc.language.tokens import LETTER_NAMES, Token, tokenize
 from matcalc.terms.operations import NAMES
 
 FUNCTION_LETTERS = frozenset({"f", "g", "h", "ell", "phi", "psi"})     # read as unknown functions before a bracket
+EXTREMA = frozenset({"min", "max", "argmin", "argmax", "minimize", "maximize", "minimise", "maximise"})
+NORM_WORDS = frozenset({"inf", "fro", "op", "nuc", "spec", "infty", "Fro", "tr", "Inf", "HS"})
 NOT_PLAIN = frozenset({"t", "K", "T"})                                  # one-letter spellings that are symbols here
 LANGUAGE_FUNCTIONS = {**{name: op for name, op in NAMES.items() if name not in NOT_PLAIN},
                       "solve": "solve", "norm": "norm", "transpose": "transpose", "norm2": "norm2"}
@@ -35,6 +37,80 @@ def canonical_name(text: str) -> str:
     return names[0].text if len(names) == 1 and names[0].kind == "name" else text
 
 
+def memberships(tokens: Sequence[Token], only: bool = False) -> list[Token]:
+    """`A ∈ ℝ^{m×n}` becomes a declaration token; with `only`, everything else is dropped."""
+    out: list[Token] = []
+    i = 0
+    while i < len(tokens):
+        token = tokens[i]
+        if token.text == "∈" and token.kind == "op" and i + 1 < len(tokens) and tokens[i + 1].text in ("ℝ", "R", "S"):
+            names = _members(out)
+            shape, i = _space(tokens, i + 1)
+            text = ", ".join(f"{name}: {shape}" for name in names)
+            out.append(Token("decl", text, token.start, tokens[i - 1].end))
+            if i < len(tokens) and tokens[i].text in (",", ".") and tokens[i].kind == "op":
+                i += 1
+            continue
+        out.append(token)
+        i += 1
+    return [t for t in out if t.kind in ("decl", "end")] if only else out
+
+
+def _members(out: list[Token]) -> list[str]:
+    """The names at the end of the tokens, `A, B`, which are taken away together with the comma before them."""
+    names: list[str] = []
+    while out:
+        j = len(out) - 1
+        while j > 0 and (out[j].kind in ("sub", "accent") or out[j].text == "}" or out[j - 1].text in ("_", "{") or out[j].text in ("_", "{")):
+            j -= 1
+        if out[j].kind not in ("word", "letter"):
+            break
+        before = out[j - 1] if j else None
+        free = before is None or before.kind in ("newline", "decl") or before.kind == "op" and before.text in (",", ";")
+        if names and not free:
+            break
+        name = out[j].text
+        subscript = "".join(t.text for t in out[j + 1:] if t.kind in ("word", "letter", "num", "sub", "accent"))
+        names.insert(0, f"{name}_{subscript}" if subscript else name)
+        del out[j:]
+        if out and out[-1].text == "," and out[-1].kind == "op":
+            del out[-1]
+        else:
+            break
+    return names
+
+
+def _space(tokens: Sequence[Token], i: int) -> tuple[str, int]:
+    """The shape in `ℝ^{m×n}`, `ℝⁿ`, `S^n_{++}` at i, and the index after it."""
+    symmetric = tokens[i].text == "S"
+    i += 1
+    shape = ""
+    positive = False
+    while i < len(tokens) and (tokens[i].kind in ("sup", "sub") or tokens[i].kind == "op" and tokens[i].text in ("^", "_")):
+        token = tokens[i]
+        i += 1
+        text = token.text
+        if token.kind == "op":
+            text = ""
+            if tokens[i].text in ("{", "("):
+                close = "}" if tokens[i].text == "{" else ")"
+                i += 1
+                while tokens[i].text != close and tokens[i].kind != "end":
+                    text += "×" if tokens[i].text == "*" else tokens[i].text
+                    i += 1
+                i += tokens[i].kind != "end"
+            elif tokens[i].kind != "end":
+                text = tokens[i].text
+                i += 1
+        if "+" in text:
+            positive = True
+        elif token.kind == "sup" or token.text == "^":
+            shape = re.sub(r"(?<=\w)x(?=\w)", "×", text) if token.kind == "sup" else text
+    if symmetric:
+        return f"{shape}×{shape} {'spd' if positive else 'symmetric'}", i
+    return shape or "scalar", i
+
+
 class Names:
     """Puts raw tokens together into names, given the declared names."""
 
@@ -44,6 +120,7 @@ class Names:
         self.longest = max(map(len, self.known), default=0)
         self.bare: frozenset[str] = frozenset()
         self.notes: list[str] = []
+        self.seen: dict[str, str] = {}
 
     def run(self, tokens: Sequence[Token]) -> list[Token]:
         """The tokens of one statement with names put together."""
@@ -51,7 +128,7 @@ class Names:
         self.bare = frozenset(t.text for t, after in zip(tokens, tokens[1:], strict=False)
                               if t.kind in ("word", "letter") and after.text not in ("(", ".(", "=", ":="))
         out: list[Token] = []
-        i = 0
+        i = self.lead(tokens)
         while i < len(tokens) - 1:
             token = tokens[i]
             if token.kind == "word" or token.kind == "letter":
@@ -60,6 +137,9 @@ class Names:
                 i = self.ones(tokens, i, out)
             elif token.kind == "op" and token.text in ("𝟏", "𝟎") and (tokens[i + 1].text == "_" or tokens[i + 1].kind == "sub"):
                 i = self.ones(tokens, i, out)
+            elif token.kind == "op" and token.text == "_" and tokens[i + 1].kind == "word" and tokens[i + 1].text in NORM_WORDS:
+                out += [token, tokens[i + 1]._replace(kind="name")]         # ‖x‖_inf
+                i += 2
             elif token.kind == "accent":
                 i += 1
             elif token.kind == "command":
@@ -72,6 +152,27 @@ class Names:
                 i += 1
         out.append(Token("end", "", tokens[-1].start, tokens[-1].end))
         return out
+
+    def lead(self, tokens: Sequence[Token]) -> int:
+        """The index where the expression starts: `min_x …` and `d/dX …` in front are left out."""
+        first = tokens[0]
+        if first.kind == "word" and first.text in EXTREMA and first.text not in self.known and len(tokens) > 2 and tokens[1].text not in ("(", ".(", "'"):
+            i = 1
+            if tokens[1].text == "_" and tokens[1].kind == "op":
+                i = self.subscript(tokens, 1)[1]
+            elif tokens[1].kind == "sub":
+                i = 2
+            self.note(f"`{first.text}` in front was left out")
+            return i
+        if first.text in ("d", "∂") and first.text not in self.known and len(tokens) > 4 and tokens[1].text == "/":
+            variable = tokens[2].text[1:] if first.text == "d" and tokens[2].text.startswith("d") and tokens[2].kind == "word" else ""
+            i = 3
+            if tokens[2].text == "∂" and first.text == "∂":
+                variable, i = tokens[3].text, 4
+            if variable and tokens[i].kind != "end":
+                self.note(f"the derivative sign by {variable} was left out: the variable is given by --wrt")
+                return i
+        return 0
 
     def command(self, token: Token, out: list[Token]) -> None:
         """A backslash outside LaTeX is the left division, `A \\ b` or `A\\b`."""
@@ -97,6 +198,9 @@ class Names:
             word = first.text
         i += 1
         parts: list[str] = []
+        if word == "sum" and tokens[i].text == "_" and "sum" not in self.known:
+            out.append(Token("func", "sum", first.start, end))
+            return i
         if first.kind == "letter" and word == "Sigma" and self.is_sum(tokens, i, first):
             out.append(Token("op", "∑", first.start, end))
             return i
@@ -121,9 +225,13 @@ class Names:
                 break
             end = tokens[i - 1].end
         following = tokens[i]
-        if following.kind == "op" and following.text == "'" and tokens[i + 1].text == ".(":
-            out.append(Token("func", word + "'", first.start, following.end, ("unknown", True)))
-            return i + 1
+        if following.kind == "op" and following.text == "'":
+            j = i
+            while tokens[j].text == "'" and tokens[j].kind == "op":
+                j += 1
+            if tokens[j].text == ".(":          # f'.(x)
+                out.append(Token("func", word + "'" * (j - i), first.start, tokens[j - 1].end, ("unknown", True)))
+                return j
         self.place(first, word, "_".join(parts), end, following, out, self.has_comma(tokens, i))
         return i
 
@@ -156,6 +264,7 @@ class Names:
 
     def subscript(self, tokens: Sequence[Token], i: int) -> tuple[str, int]:
         """The text of `_1`, `_F`, `_{12}` at i, and the index after it."""
+        mark = tokens[i]
         i += 1
         if tokens[i].kind in ("word", "letter", "num", "string", "name"):
             return tokens[i].text, i + 1
@@ -174,9 +283,8 @@ class Names:
                 i += 1
             if tokens[i].text == "}" and text:
                 return text, i + 1
-        token = tokens[i]
-        raise LanguageError("bad-subscript", "a subscript must be a name or a number", span=(token.start, max(token.end, token.start + 1)),
-                            source=self.source)
+        token = tokens[i] if tokens[i].kind != "end" else mark
+        raise LanguageError("bad-subscript", "a subscript must be a name or a number", span=(token.start, token.end), source=self.source)
 
     @staticmethod
     def layer(tokens: Sequence[Token], i: int) -> tuple[str, int] | None:
@@ -267,6 +375,12 @@ class Names:
             return self.index.get(name.replace("_", ""))
         return None
 
+    def once(self, name: str) -> str:
+        """The spelling under which an undeclared `W_1` or `W1` was first met."""
+        if name[-1].isdigit():
+            return self.seen.setdefault(name.replace("_", ""), name)
+        return name
+
     def place(self, first: Token, word: str, marks: str, end: int, following: Token, out: list[Token], comma: bool) -> None:
         """Append the tokens that `word` with the subscript `marks` stands for."""
         whole = f"{word}_{marks}" if marks else word
@@ -305,7 +419,7 @@ class Names:
                 self.note(f"{word}(…) was read as an unknown function")
                 out.append(Token("func", name, first.start, end, ("unknown", False)))
                 return
-        out.append(Token("name", name, first.start, end))
+        out.append(Token("name", self.once(name), first.start, end))
 
     def split(self, first: Token, word: str, marks: str, end: int, call: bool, comma: bool, out: list[Token]) -> None:
         """A run of letters: a product of declared names and single letters, perhaps with a function at its end."""
@@ -346,7 +460,7 @@ class Names:
                 self.letter_transpose(first, word)
             last = stop == size
             name = f"{piece}_{marks}" if last and marks else piece
-            out.append(Token("name", self.lookup(name) or name, start + pos, end if last else start + stop))
+            out.append(Token("name", self.lookup(name) or self.once(name), start + pos, end if last else start + stop))
             pos = stop
 
     def letter_transpose(self, first: Token, word: str) -> None:
@@ -362,7 +476,7 @@ class Names:
 def _near(word: str, cutoff: float) -> str | None:
     """The known function that looks most like the word."""
     found = difflib.get_close_matches(word, [n for n in LANGUAGE_FUNCTIONS if len(n) > 1], 1, cutoff)
-    return found[0] if found else None
+    return LANGUAGE_FUNCTIONS[found[0]] if found else None
 
 
 def _letters(word: str) -> list[str]:

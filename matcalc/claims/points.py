@@ -1,0 +1,177 @@
+"""Where a claim is judged: sample points, the true derivative there, and the values of trees.
+
+First part of the claims stage.  A `Scene` is a few points with the true derivative at each; it remembers the value of every
+node it has seen, so that a thousand variations of one claim cost little more than their differences.  The truth is the
+derived answer where the numeric check agrees with it, and otherwise the numeric derivative itself.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from matcalc.api import Question, Result
+from matcalc.errors import MatcalcError
+from matcalc.language.syntax import Node, postorder
+from matcalc.numerics import check as judge
+from matcalc.numerics.evaluate import arguments, evaluate, evaluate_steps, node_value, schedule
+from matcalc.numerics.functions import Array, flip, shape, vec
+from matcalc.numerics.sample import MODES, Point, Sampler, Unmet, spread
+
+TOLERANCE = 1e-7        # largest relative difference of two values that count as equal
+POINTS = 4
+TINY = 1e-9             # a derivative that vanishes at a point proves nothing there
+
+Truth = Callable[[Point], Array]
+FAILURES = (ValueError, KeyError, TypeError, IndexError, OverflowError, ZeroDivisionError, np.linalg.LinAlgError, MatcalcError)
+
+
+def close(a: Array, b: Array, tolerance: float = TOLERANCE) -> bool:
+    """Whether two arrays of one shape are equal, relative to the larger."""
+    if shape(a) != shape(b):
+        return False
+    scale = max(float(np.abs(a).max()), float(np.abs(b).max()), judge.FLOOR)
+    return bool(np.abs(a - b).max() <= tolerance * scale)
+
+
+def finite(value: Array | None) -> bool:
+    return value is not None and bool(np.isfinite(value).all())
+
+
+@dataclass(slots=True)
+class Scene:
+    """A few points, the true derivative at each, and the values of trees there."""
+
+    points: tuple[Point, ...]
+    targets: tuple[Array, ...]
+    tolerance: float = TOLERANCE
+    known: list[dict[Node, Array | None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.known = [{} for _ in self.points]
+
+    def value(self, root: Node, at: int = 0) -> Array | None:
+        """The value of a tree at a point; None if its shapes don't fit or it has none."""
+        known, point = self.known[at], self.points[at]
+        if root in known:
+            return known[root]
+        for node in postorder([root], lambda n: () if n in known else arguments(n)):
+            if node in known:
+                continue
+            args = [known[a] for a in arguments(node)]
+            known[node] = None if any(a is None for a in args) else node_at(node, args, point)     # type: ignore[arg-type]
+        return known[root]
+
+    def holds(self, root: Node) -> bool:
+        """Whether the tree is the true derivative at every point."""
+        return self.agrees(lambda at: self.value(root, at))
+
+    def agrees(self, value: Callable[[int], Array | None]) -> bool:
+        """Whether these values are the true derivative at every point."""
+        for at, target in enumerate(self.targets):
+            found = value(at)
+            if found is None or not finite(found) or not close(found, target, self.tolerance):
+                return False
+        return bool(self.targets)
+
+
+def node_at(node: Node, args: list[Array], point: Point) -> Array | None:
+    try:
+        value = node_value(node, args, point.env, point.dims)
+    except FAILURES:
+        return None
+    return value if finite(value) else None
+
+
+# ---------------------------------------------------------------- the truth
+
+def truth_of(question: Question, result: Result | None, kind: str, structure: str | None) -> tuple[Truth, bool]:
+    """The derivative at a point, and whether it is exact: the derived answer if the numeric check agrees, else differences."""
+    if result is not None and result.check().status != "failed":
+        expr = result.expr
+        return lambda point: evaluate(expr, point.env, point.dims), True
+    return lambda point: differences(question, kind, structure, point), False
+
+
+def differences(question: Question, kind: str, structure: str | None, point: Point) -> Array:
+    """The whole derivative at a point by differences along each entry."""
+    typed, name = question.typed, question.wrt
+    steps = tuple(schedule(typed.root, arguments))
+    from sympy import S
+
+    asked = judge.Question(steps, frozenset(typed.shape.values()), kind, (name, name), S.Zero, structure, f"d{name}", None)
+    rows, cols = shape(point.env[name])
+    count = rows * cols
+    basis = spread(flip(np.eye(count).reshape(count, cols, rows)), structure)      # in the order of vec
+    value = evaluate_steps(steps, point.env, point.dims)
+    if kind == "hessian":
+        pairs = [(i, j) for i in range(count) for j in range(count)]
+        u, v = basis[[i for i, _ in pairs]], basis[[j for _, j in pairs]]
+        found, error = asked.second(point, u, v, value.size)
+        dense = found.reshape(count, count)
+    else:
+        found, error = asked.first(point, basis, value.size)
+        if kind == "jacobian":
+            dense = vec(found)[..., 0].T
+        elif kind == "gradient":
+            dense = found.reshape(cols, rows).T
+        else:
+            dense = found[0]
+    if not judge.reliable(found, error, 1e-6):
+        raise ValueError("no reliable numeric derivative here")
+    return np.asarray(dense.T if question.transposed and kind == "gradient" else dense)
+
+
+# ---------------------------------------------------------------- drawing
+
+def scene(sampler: Sampler, question: Question, truth: Truth, claimed: Node | None, *, exact: bool, seed: int = 0, count: int = POINTS,
+          change: Callable[[Mapping[str, Array], np.random.Generator], Mapping[str, Array]] | None = None) -> Scene | None:
+    """Points where the function, its derivative and (if possible) the claim have values; None if there are none.
+
+    `change` gives the arrays of a point a property; a point where the derivative vanishes is no evidence and is not taken.
+    """
+    rng = np.random.default_rng(seed)
+    points: list[Point] = []
+    targets: list[Array] = []
+    steps = tuple(schedule(question.typed.root, arguments))
+    mode = MODES[0]
+    with np.errstate(all="ignore"):
+        for number in range(count):
+            for point, drawn in _draws(sampler, rng, number, mode):
+                try:
+                    if change is not None:
+                        point = Point(change(point.env, rng), point.dims)
+                    if question.wrt not in point.env:
+                        return None
+                    if not finite(evaluate_steps(steps, point.env, point.dims)):
+                        continue
+                    target = truth(point)
+                    if not finite(target) or (change is not None and float(np.abs(target).max()) < TINY):
+                        continue
+                    if claimed is not None and not finite(Scene((point,), (target,)).value(claimed)):
+                        continue
+                except FAILURES:
+                    continue
+                points.append(point)
+                targets.append(target)
+                mode = drawn
+                break
+            else:
+                return None
+    return Scene(tuple(points), tuple(targets), TOLERANCE if exact else 1e-5)
+
+
+def _draws(sampler: Sampler, rng: np.random.Generator, number: int, mode: str) -> Iterator[tuple[Point, str]]:
+    try:
+        yield from judge.draws(sampler, rng, number, mode)
+    except (Unmet, *FAILURES):
+        return
+
+
+def rounded(value: Any) -> str:
+    """An array as people write it: `3`, `[1; 2]`, `[1 2; 3 4]`."""
+    rows = [" ".join(f"{round(float(x), 4):g}" for x in row) for row in np.atleast_2d(value)]
+    text = "; ".join(rows)
+    return text if np.size(value) == 1 else f"[{text}]"

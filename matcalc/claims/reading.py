@@ -1,0 +1,126 @@
+"""A claim as it was written, read beside its question: the same symbols, sizes and definitions, the shape of the derivative.
+
+Between the text of a claim and its judgement.  A claim whose shapes don't fit is still a claim (it is wrong, and perhaps one transpose
+away from right), so its tree is kept with the reason; only text that can't be read, or a symbol that nobody knows, is refused.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from matcalc.api import Question, build_all, known_names
+from matcalc.errors import DeclarationError, ShapeError
+from matcalc.language.declare import Declaration, near
+from matcalc.language.infer import Typed, infer
+from matcalc.language.parser import Parsed, parse
+from matcalc.language.size import ONE, Shape, Size
+from matcalc.language.syntax import Node, postorder
+
+INDEXED = frozenset({"sumover", "unit"})
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim: what was written, its tree, and if its shapes fit, its typed tree."""
+
+    text: str
+    parsed: Parsed
+    question: Question
+    wanted: Shape               # the shape of the derivative
+    typed: Typed | None         # None if the shapes don't fit each other
+    trouble: str = ""           # why not
+
+    @property
+    def declarations(self) -> dict[str, Declaration]:
+        return declarations(self.question)
+
+    @property
+    def root(self) -> Node:
+        """The tree that edits start from."""
+        return self.parsed.root if self.typed is None else self.typed.root
+
+    @property
+    def shape(self) -> Shape | None:
+        return None if self.typed is None else self.typed.shape[self.typed.root]
+
+    def retyped(self, root: Node) -> Node | None:
+        """A changed tree, typed; None if its shapes don't fit."""
+        try:
+            typed = infer(replace(self.parsed, root=root), self.declarations, like=self.wanted)
+        except (ShapeError, DeclarationError):
+            return None
+        return None if set(typed.symbols) - set(self.declarations) else typed.root
+
+
+def declarations(question: Question) -> dict[str, Declaration]:
+    return {**question.typed.unused, **question.typed.symbols}
+
+
+def wanted_shape(question: Question, kind: str) -> Shape:
+    """The shape of a derivative in the mixed layout."""
+    f, x = question.typed.shape[question.typed.root], question.declaration(question.wrt).shape
+    match kind:
+        case "gradient":
+            return x[::-1] if question.transposed else x
+        case "jacobian":
+            return f[0] * f[1], x[0] * x[1]
+        case "hessian":
+            return x[0] * x[1], x[0] * x[1]
+        case _:
+            return f
+
+
+def read_claim(text: str, question: Question, program: Parsed, kind: str, syntax: str = "auto") -> Claim:
+    """Read a claim; LanguageError or DeclarationError if it can't be."""
+    declared = declarations(question)
+    lets = dict(program.definitions)
+    known = known_names(declared) | set(lets) | set(question.typed.sizes)
+    parsed = with_definitions(parse(text, known=known, syntax=syntax), lets)
+    wanted = wanted_shape(question, kind)
+    typed, trouble = None, ""
+    for like in (wanted, None):
+        try:
+            typed = infer(parsed, declared, like=like)
+            break
+        except ShapeError as error:
+            trouble = trouble or error.message if like is None else ""
+    known_symbols(parsed.root, {*known, *question.typed.sizes}, text)
+    return Claim(text, parsed, question, wanted, typed, trouble)
+
+
+def with_definitions(parsed: Parsed, lets: Mapping[str, Node]) -> Parsed:
+    """The claim with the names of the program standing for what the program says."""
+    new: dict[Node, Node] = {}
+    for node in postorder([parsed.root], lambda n: n.args):
+        args = tuple(new[a] for a in node.args)
+        if node.op == "symbol" and node.value in lets:
+            new[node] = lets[node.value]
+        else:
+            new[node] = node if args == node.args else Node(node.op, args, node.value, node.span)
+    return parsed if new[parsed.root] is parsed.root else replace(parsed, root=new[parsed.root])
+
+
+def known_symbols(root: Node, known: set[str], text: str) -> None:
+    """Refuse a claim about symbols that are not in the question."""
+    order = list(postorder([root], lambda n: n.args))
+    indices = {n.value for n in order if n.op == "sumover"}
+    for node in order:
+        if node.op == "symbol" and node.value not in known and not any(node.value.endswith(f"_{i}") or node.value == i for i in indices):
+            hint = near(node.value, sorted(known)) or f'if it stands for something, say it in the claim: "{node.value} = …; …"'
+            raise DeclarationError("unknown-symbol", f"the claim has the symbol {node.value}, which is not in the expression", hint=hint,
+                                   source=text, span=node.span)
+
+
+def built(terms: Any, claim: Claim, root: Node) -> Any:
+    """A typed tree of the claim as a term."""
+    declared = declarations(claim.question)
+    if claim.typed is not None:
+        typed = replace(claim.typed, symbols={**declared, **claim.typed.symbols})
+    else:
+        typed = replace(claim.question.typed, symbols=declared)
+    return build_all(terms, typed, root)[root]
+
+
+def is_size(value: object) -> bool:
+    return isinstance(value, Size) and value != ONE
