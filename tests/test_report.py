@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -39,6 +41,8 @@ class Answer:
     notes: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
     function_unicode: str = "tr(X A Xᵀ B)"
+    direction: str | None = None
+    question: Any = field(default_factory=lambda: SimpleNamespace(typed=SimpleNamespace(symbols=SYMBOLS), second=None))
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,11 @@ class Symbol:
     declared: bool = False
 
 
-SYMBOLS = (Symbol("X", "m×n"), Symbol("A", "n×n"), Symbol("B", "m×m"))
+SYMBOLS = {"X": Symbol("X", "m×n"), "A": Symbol("A", "n×n"), "B": Symbol("B", "m×m")}
 
 
 def shown(answer: Answer, check: Check | None = None, *, width: int = 80, steps: bool = False) -> str:
-    lines = report.layout(answer, check or Check(), SYMBOLS, width=width, steps=steps, seconds=0.009)
+    lines = report.layout(answer, check or Check(), width=width, steps=steps, seconds=0.009)
     return "".join("".join(text for text, _ in line) + "\n" for line in lines)
 
 
@@ -108,7 +112,7 @@ def test_latex_is_never_broken() -> None:
 
 
 def test_what_was_declared_is_not_called_assumed() -> None:
-    assert report.where(SYMBOLS) == "X: m×n, A: n×n, B: m×m (assumed)"
+    assert report.where(SYMBOLS.values()) == "X: m×n, A: n×n, B: m×m (assumed)"
     assert report.where((Symbol("A", "n×n"), Symbol("X", "n×n spd", declared=True))) == "X: n×n spd; A: n×n (assumed)"
     assert report.where((Symbol("x", "n", declared=True),)) == "x: n"
 

@@ -26,6 +26,7 @@ from matcalc.terms.operations import NAMES, TABLE
 from matcalc.terms.view import build_tree, size_symbol, view
 
 Binding = dict[Any, Any]
+Rewrite = Callable[[Terms, Any], tuple[str, Any] | None]      # the rule's name and the new term
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,10 @@ def compiled(rule: Rule) -> tuple[Identity, ...]:
     if all(TABLE[op].entrywise for op in named) and len({d.shape for d in declared.values()}) == 1 and "'" not in rule.text:
         found.append(_compile(rule, {n: Declaration(n, ONE_SIZE, ONE_SIZE, d.properties) for n, d in declared.items()},
                               {s for d in declared.values() for side in d.shape for s in side.names}))
+    elif len(declared) == 1 and not declared[next(iter(declared))].cols.is_one:       # the same of a single column
+        ((name, d),) = declared.items()
+        if d.rows != d.cols:
+            found.append(_compile(rule, {name: Declaration(name, d.rows, ONE_SIZE, d.properties)}, d.cols.names))
     return tuple(identity for identity in found if identity is not None)
 
 
@@ -99,7 +104,7 @@ def _compile(rule: Rule, declared: Mapping[str, Declaration], units: Collection[
 
 def applies(terms: Terms, identity: Identity, b: Binding) -> bool:
     """Whether the order of sizes that an identity needs is known; an inverse on its left side implies it."""
-    if not identity.rule.conditions or "inv(" in identity.rule.sides[0]:
+    if not identity.rule.conditions or re.search(r"\binv\(", identity.rule.sides[0]):
         return True
     for text in identity.rule.conditions:
         found = re.fullmatch(r"\s*(\w+)\s*([<>])\s*(\w+)\s*", text)
@@ -118,7 +123,7 @@ def index(book: RuleBook) -> tuple[tuple[Rule, frozenset[str], frozenset[str]], 
     return tuple((rule, operations_of(rule.sides[0]), operations_of(rule.sides[1]) & RARE) for rule in book.identities)
 
 
-def rewrites(terms: Terms, book: RuleBook, root: Any) -> Sequence[Callable[[Terms, Any], Any | None]]:
+def rewrites(terms: Terms, book: RuleBook, root: Any) -> Sequence[Rewrite]:
     """The identities that can matter for a term, as one rewrite each."""
     present = operations_in(terms, [root])
     by_head: dict[Any, list[Identity]] = {}
@@ -129,13 +134,11 @@ def rewrites(terms: Terms, book: RuleBook, root: Any) -> Sequence[Callable[[Term
     if not by_head:
         return ()
 
-    def rewrite(terms: Terms, x: Any) -> Any | None:
+    def rewrite(terms: Terms, x: Any) -> tuple[str, Any] | None:
         for part in (x, terms.split(x)[1]) if is_array(x) and isinstance(x, sp.MatMul) and not is_array(x.args[0]) else (x,):
             for identity in by_head.get(head(part), ()):
                 for made in results(terms, identity, part):
-                    if part is not x:
-                        made = terms.scale(terms.split(x)[0], made)
-                    return made
+                    return identity.rule.name, made if part is x else terms.scale(terms.split(x)[0], made)
         return None
 
     return (rewrite,)
@@ -300,7 +303,7 @@ def template(terms: Terms, identity: Identity, b: Binding) -> Any | None:
 
 # ------------------------------------------------------------------ assumptions
 
-def assumption_rules(terms: Terms, typed: Any, build_all: Any) -> Sequence[Callable[[Terms, Any], Any | None]]:
+def assumption_rules(terms: Terms, typed: Any, build_all: Any) -> Sequence[Rewrite]:
     """Each assumed equation as a rewrite from its longer side to its shorter one; in a product, of a run of factors."""
     from matcalc.calculus.cost import cost
 
@@ -317,17 +320,17 @@ def assumption_rules(terms: Terms, typed: Any, build_all: Any) -> Sequence[Calla
     if not pairs:
         return ()
 
-    def rewrite(terms: Terms, x: Any) -> Any | None:
+    def rewrite(terms: Terms, x: Any) -> tuple[str, Any] | None:
         for left, right in pairs:
             if x == left:
-                return right
+                return "assumption", right
             if isinstance(left, sp.MatMul) and isinstance(x, sp.MatMul):
                 run, factors = left.args, split_ones(terms, x.args)
                 for i in range(len(factors) - len(run) + 1):
                     if factors[i:i + len(run)] == run:
-                        return terms.mul(*factors[:i], right, *factors[i + len(run):])
+                        return "assumption", terms.mul(*factors[:i], right, *factors[i + len(run):])
             if isinstance(left, sp.Add | sp.Mul) and type(left) is type(x) and set(left.args) < set(x.args):
-                return x.func(right, *(a for a in x.args if a not in left.args))
+                return "assumption", x.func(right, *(a for a in x.args if a not in left.args))
         return None
 
     return (rewrite,)

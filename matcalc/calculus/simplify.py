@@ -26,7 +26,7 @@ MOST_EXPANDED = 96      # largest expansion that is tried
 
 REFLECTED = ("sigmoid", "Phi")  # f(−u) = 1 − f(u)
 
-Rewrite = Callable[[Terms, Any], Any | None]
+Rewrite = Callable[[Terms, Any], tuple[str, Any] | None]
 
 
 @dataclass(slots=True)
@@ -36,6 +36,7 @@ class Simplifier:
     terms: Terms
     rewrites: Sequence[Rewrite] = ()
     only_rewrites: bool = False
+    uses: list[tuple[str, Any, Any]] = field(default_factory=list)     # (identity or "", before, after)
     _done: dict[Any, Any] = field(default_factory=dict)
 
     def __call__(self, x: Any, expand: bool = False) -> Any:
@@ -86,12 +87,16 @@ class Simplifier:
     def settle(self, x: Any) -> Any:
         """Local alternatives until none is cheaper."""
         for _ in range(12):
-            best = x
+            best, why = x, ""
             for y in self.alternatives(x):
+                name = ""
+                if isinstance(y, tuple):
+                    name, y = y
                 if y is not None and y is not best and self.cost(y) < self.cost(best):
-                    best = y
+                    best, why = y, name
             if best is x:
                 break
+            self.uses.append((why, x, best))
             x = best
         self._done[x] = x
         return x
@@ -212,6 +217,8 @@ class Simplifier:
             best: tuple[int, list[int], Any] | None = None
             for members, make in self.groups(items):
                 made = make()
+                if made is None:
+                    continue
                 before = sum(self.cost(terms.scale(*items[i])) + 1 for i in members) - 1
                 saving = before - self.cost(made)
                 if saving > 0 and (best is None or saving > best[0]):
@@ -287,9 +294,11 @@ class Simplifier:
         base, k = self.terms.base(end)
         return self.terms.power(base, k - 1)
 
-    def pull_number(self, items: list[tuple[Any, Any]], members: list[int]) -> Any:
+    def pull_number(self, items: list[tuple[Any, Any]], members: list[int]) -> Any | None:
         terms = self.terms
         common = common_factor([items[i][0] for i in members])
+        if common.is_Rational:
+            return None
         inner = self.settle(terms.add(*(terms.scale(items[i][0] / common, items[i][1]) for i in members)))
         return terms.scale(common, inner)
 

@@ -78,6 +78,7 @@ def answer(case: Case, settings: Settings) -> Record:
     """The line of one case: its answer or its error, and whether it met what was expected."""
     import matcalc
     from matcalc.output.json import of_answer, of_error
+    from matcalc.output.report import UNCHECKED
 
     line: Record = {"id": case["id"], "case": digest(case, settings), "expr": case["expr"]}
     start = time.perf_counter()
@@ -86,7 +87,7 @@ def answer(case: Case, settings: Settings) -> Record:
         result = matcalc.derive(case["expr"], wrt=case["wrt"], shapes=case.get("vars", {}), assume=case.get("assume", []),
                                 kind=case.get("kind"), constrained=case.get("constrained", False),
                                 rules=settings.rules, seed=settings.seed)
-        check = result.check() if settings.check else None
+        check = result.check() if settings.check else UNCHECKED
         line |= of_answer(result, check, seconds=time.perf_counter() - start)
         passed = "expected" in case and meets(result, case["expected"], case.get("assume", []))
     except MatcalcError as error:

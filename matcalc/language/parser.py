@@ -28,7 +28,7 @@ ADDITIVE, UNARY, PRODUCT, JUXTAPOSED = 10, 20, 30, 40
 INFIX: dict[str, tuple[int, str]] = {
     "+": (ADDITIVE, "add"), "-": (ADDITIVE, "sub"), ".+": (ADDITIVE, "badd"), ".-": (ADDITIVE, "bsub"),
     "*": (PRODUCT, "mul"), "@": (PRODUCT, "mul"), "/": (PRODUCT, "div"), ".*": (PRODUCT, "hadamard"), "./": (PRODUCT, "quotient"),
-    "⊗": (PRODUCT, "kron"), "\\": (PRODUCT, "solve"), "n*": (PRODUCT, "times"), "n/": (PRODUCT, "over"), "%o%": (PRODUCT, "outer"),
+    "⊗": (PRODUCT, "kron"), "\\": (PRODUCT, "solve"), "n*": (PRODUCT, "times"), "n/": (PRODUCT, "over"), "n@": (PRODUCT, "matmul"), "%o%": (PRODUCT, "outer"),
 }
 CLOSERS = {"(": ")", "[": "]", "{": "}", "⟨": "⟩", ".(": ")"}
 BARS = {"|": "|", "||": "||", "<|": "|>", "<||": "||>"}
@@ -391,6 +391,16 @@ class _Expression:
                 op = "mul" if self.is_number(left) or self.is_number(right) else "hadamard"
             else:
                 op = "div" if self.is_number(right) else "quotient"
+        elif op == "matmul":    # x @ A @ y from the right, so that vectors of one axis fit: x · (A y)
+            chain = [self.expression(PRODUCT)]
+            while self.at("n@"):
+                self.i += 1
+                chain.append(self.expression(PRODUCT))
+            right = chain.pop()
+            while chain:
+                before = chain.pop()
+                right = self.node("mul", (before, right), (before.span[0], right.span[1]), token.value)
+            op = "mul"
         elif op == "outer":
             right = self.expression(bp)
             op, right = "mul", self.node("transpose", (right,), right.span)

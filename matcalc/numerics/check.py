@@ -23,7 +23,7 @@ import sympy as sp
 
 from matcalc.errors import MatcalcError
 from matcalc.language.syntax import Node
-from matcalc.numerics.evaluate import Step, arguments, evaluate, evaluate_steps, schedule
+from matcalc.numerics.evaluate import Step, arguments, below, evaluate_basic, evaluate_steps, schedule
 from matcalc.numerics.functions import Array, flip, inner, shape, vec
 from matcalc.numerics.sample import LARGEST, MODES, Point, Sampler, Unmet, spread
 
@@ -139,7 +139,7 @@ class Question:
     root: tuple[Size, Size]         # its shape
     kind: str
     wrt: tuple[str, str]            # the variable; two of them for a mixed second derivative
-    answer: sp.Basic
+    answer: tuple[Step[sp.Basic], ...]
     structure: str | None
     direction: str                  # the symbol of the direction in the answer, such as dX
     upstream: str | None
@@ -162,7 +162,7 @@ class Question:
             env[self.upstream] = rng.standard_normal(shape(value))
         for name in self.wrt:
             if name not in env:
-                env[name] = np.zeros(shape(evaluate(self.answer, env, point.dims)) if self.kind == "gradient" else (1, 1))
+                env[name] = np.zeros(shape(evaluate_basic(self.answer, env, point.dims)) if self.kind == "gradient" else (1, 1))
         return Point(env, point.dims, point.entries)
 
     def function(self, point: Point, shifts: Mapping[str, Array]) -> Array:
@@ -241,7 +241,7 @@ class Question:
         if moving is not None:
             env[self.direction] = moving
         try:
-            answer = evaluate(self.answer, env, point.dims)
+            answer = evaluate_basic(self.answer, env, point.dims)
         except KeyError as missing:
             raise Wrong(f"the answer has a symbol that nothing is known of: {missing.args[0]}") from None
         except (ValueError, TypeError) as error:
@@ -274,8 +274,8 @@ def check(typed: Typed, wrt: str | tuple[str, str], kind: str, answer: sp.Basic,
         raise ValueError(f"unknown kind {kind}")
     pair = (wrt, wrt) if isinstance(wrt, str) else wrt
     direction = direction or ("V" if kind in ("hvp", "quadratic") else f"d{pair[0]}")
-    question = Question(tuple(schedule(typed.root, arguments)), typed.shape[typed.root], kind, pair, answer, structure,
-                        direction, upstream)
+    question = Question(tuple(schedule(typed.root, arguments)), typed.shape[typed.root], kind, pair,
+                        tuple(schedule(answer, below)), structure, direction, upstream)
     done, worst, mode = 0, 0.0, MODES[0]
     try:
         sampler, rng = Sampler.of(typed), np.random.default_rng(seed)

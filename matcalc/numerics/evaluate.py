@@ -119,7 +119,7 @@ SYNTACTIC: Mapping[str, Callable[..., Array]] = MappingProxyType({
     "add": ADD, "sub": SUB, "div": OVER, "hadamard": TIMES, "quotient": OVER, "hpower": POWER,
     "badd": operator.add, "bsub": operator.sub, "bmul": operator.mul, "bdiv": operator.truediv,
     "norm2": lambda a: norm(a) if 1 in shape(a) else FUNCTIONS["sigma_max"](a),
-    "bars": bars, "let": lambda a: a,
+    "bars": bars, "let": lambda a: a, "mul": FUNCTIONS["mul"], "neg": FUNCTIONS["neg"], "power": power,
 })
 
 
@@ -170,10 +170,11 @@ def node_value(node: Node, args: list[Array], env: Environment, dims: Dimensions
         return summed(args[0], args[1], lambda i: evaluate_node(node.args[2], *bind(env, dims, node.value, i)))
     if op == "blocks":
         return FUNCTIONS[op](*node.value, *args)
-    function = SYNTACTIC.get(op) or FUNCTIONS.get(op)
-    if function is None:
+    if op in SYNTACTIC:
+        return SYNTACTIC[op](*args)
+    if op not in FUNCTIONS:
         raise UnsupportedError("no-number", f"`{op}` has no numeric value")
-    return function(*args, *parameters(node.value, dims))
+    return FUNCTIONS[op](*args, *parameters(node.value, dims))
 
 
 # ---------------------------------------------------------------- the answer, as a sympy DAG
@@ -216,7 +217,12 @@ def below(node: sp.Basic) -> Iterable[sp.Basic]:
 
 def evaluate(expr: sp.Basic, env: Environment, dims: Dimensions) -> Array:
     """The value of a sympy expression (a number is 1×1), in one walk through its DAG."""
-    return run(schedule(expr, below), lambda node, args: basic_value(node, args, env, dims))
+    return evaluate_basic(schedule(expr, below), env, dims)
+
+
+def evaluate_basic(steps: Sequence[Step[sp.Basic]], env: Environment, dims: Dimensions) -> Array:
+    """The value of a sympy expression that is evaluated more than once."""
+    return run(steps, lambda node, args: basic_value(node, args, env, dims))
 
 
 def integer(expr: Any, env: Environment, dims: Dimensions) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import permutations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from matcalc.language.shapes import Assumption, Declaration, Size, Typed
 
 Generator = np.random.Generator
+Change = Callable[[Array, Generator], Array]
 
 MODES = ("normal", "positive", "fraction", "negative", "definite")      # how undeclared arrays are drawn, in order of preference
 BIG = 12                # matrices with more rows and columns aren't drawn by trial
@@ -181,15 +183,15 @@ def toeplitz(a: Array) -> Array:
 
 # ---------------------------------------------------------------- assumptions
 
-def _centred(axis: int | None) -> Callable[[Array, Generator], Array]:
+def _centred(axis: int | None) -> Change:
     return lambda a, _: a - a.mean(axis, keepdims=True)
 
 
-def _scaled(axis: int | None) -> Callable[[Array, Generator], Array]:
+def _scaled(axis: int | None) -> Change:
     return lambda a, _: a / np.sqrt((a * a).sum(axis, keepdims=True))
 
 
-def _simplex(axis: int | None) -> Callable[[Array, Generator], Array]:
+def _simplex(axis: int | None) -> Change:
     return lambda a, _: np.exp(a) / np.exp(a).sum(axis, keepdims=True)
 
 
@@ -198,7 +200,7 @@ def _orthonormal(a: Array, _: Generator) -> Array:
     return np.linalg.qr(a)[0] if rows >= cols else np.linalg.qr(a.T)[0].T
 
 
-def _projector(oblique: bool) -> Callable[[Array, Generator], Array]:
+def _projector(oblique: bool) -> Change:
     def make(a: Array, rng: Generator) -> Array:
         n = a.shape[0]
         u = a[:, :max(1, n // 2)]
@@ -213,7 +215,7 @@ def _involution(a: Array, rng: Generator) -> Array:
 
 
 # Properties that an equation may ask of one symbol, the weaker before the stronger: the first that makes it true is imposed.
-IMPOSE: tuple[tuple[bool, Callable[[Array, Generator], Array]], ...] = (     # (needs a square matrix, transformation)
+IMPOSE: tuple[tuple[bool, Change], ...] = (     # (needs a square matrix, transformation)
     (False, _simplex(None)), (False, _simplex(0)), (False, _simplex(1)),
     (False, _centred(None)), (False, _centred(0)), (False, _centred(1)),
     (False, _scaled(None)), (False, _scaled(0)), (False, _scaled(1)),
@@ -223,9 +225,11 @@ IMPOSE: tuple[tuple[bool, Callable[[Array, Generator], Array]], ...] = (     # (
     (True, lambda a, _: np.tril(a)), (True, lambda a, _: np.triu(a)),
     (False, _orthonormal), (True, _projector(True)), (True, _involution), (True, _projector(False)),
     (True, lambda a, rng: definite(len(a), rng)), (True, lambda a, _: np.diag(np.diag(a))),
+)
+LAST: tuple[tuple[bool, Change], ...] = (       # the same where nothing else helps
     (True, lambda a, _: np.eye(len(a))), (False, lambda a, _: np.ones_like(a)), (False, lambda a, _: np.zeros_like(a)),
 )
-BOUND: tuple[tuple[bool, Callable[[Array, Generator], Array]], ...] = (      # the same for an order
+BOUND: tuple[tuple[bool, Change], ...] = (      # the same for an order
     (False, lambda a, _: np.abs(a) + 0.1), (False, lambda a, _: -np.abs(a) - 0.1), (False, lambda a, _: 1 / (1 + np.exp(a))),
     (True, lambda a, rng: definite(len(a), rng)),
 )
@@ -287,24 +291,31 @@ def _changes(assumption: Assumption, within: list[str], env: Mapping[str, Array]
                 continue
             if shape(value) == shape(env[side.value]):
                 yield {**env, side.value: value}
+    equation = assumption.op == "="
+    yield from _each(IMPOSE if equation else BOUND, within, env, rng)
+    for name in within:
+        if equation and (factor := _scale(assumption, name, env, dims)) is not None:
+            yield {**env, name: factor * env[name]}
+    for name, other_name in permutations(within, 2):
+        if shape(env[name]) == shape(env[other_name]):
+            for pair in PAIRS:
+                try:
+                    yield {**env, name: pair(env[name], env[other_name])}
+                except ValueError:
+                    continue
+    yield from _each(LAST, within, env, rng)
+
+
+def _each(changes: Iterable[tuple[bool, Change]], within: list[str], env: Mapping[str, Array],
+          rng: Generator) -> Iterator[Mapping[str, Array]]:
     for name in within:
         a = env[name]
-        for square, change in IMPOSE if assumption.op == "=" else BOUND:
+        for square, change in changes:
             if (a.shape[0] == a.shape[1] > 1 or not square) and (a.size > 1 or change is not IMPOSE[0][1]):
                 try:
                     yield {**env, name: change(a, rng)}
                 except np.linalg.LinAlgError:
                     continue
-        if assumption.op == "=" and (factor := _scale(assumption, name, env, dims)) is not None:
-            yield {**env, name: factor * a}
-    for name in within:
-        for other_name in within:
-            for pair in PAIRS:
-                if name != other_name and shape(env[name]) == shape(env[other_name]):
-                    try:
-                        yield {**env, name: pair(env[name], env[other_name])}
-                    except ValueError:
-                        continue
 
 
 def _scale(assumption: Assumption, name: str, env: Mapping[str, Array], dims: Mapping[str, int]) -> float | None:

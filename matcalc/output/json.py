@@ -16,7 +16,7 @@ def of_answer(answer: Answer, check: Checked, *, seconds: float) -> dict[str, An
     """The whole answer: every form of it, what it rests on, and the verdict of the numeric check."""
     return {
         "kind": answer.kind,
-        "wrt": answer.wrt,
+        "wrt": ",".join(filter(None, (answer.wrt, answer.question.second))),
         "shapes": {name: list(shape) for name, shape in answer.shapes.items()},
         "result": {"text": answer.text, "latex": answer.latex, "unicode": answer.unicode, "shape": list(answer.shape)},
         "conditions": list(answer.conditions),

@@ -49,6 +49,20 @@ class Checked(Protocol):
     def reason(self) -> str: ...
 
 
+@dataclass(frozen=True)
+class Unchecked:
+    """The verdict when nobody asked for one."""
+
+    ok: bool = True
+    status: str = "skipped"
+    trials: int = 0
+    max_rel_error: float | None = None
+    reason: str = "as told by --no-check"
+
+
+UNCHECKED = Unchecked()
+
+
 class Declared(Protocol):
     """A symbol with its shape, `n×n symmetric`, and whether the user said so."""
 
@@ -85,12 +99,15 @@ class Answer(Protocol):
     def steps(self) -> Sequence[Stepped]: ...
     @property
     def function_unicode(self) -> str: ...
+    @property
+    def direction(self) -> str | None: ...
+    @property
+    def question(self) -> Any: ...      # .typed.symbols: the Declared by name; .second: the other variable, if any
 
 
 # ---- the layout ----
 
-def layout(answer: Answer, check: Checked, symbols: Iterable[Declared], *, width: int, steps: bool = False,
-           seconds: float | None = None) -> list[Line]:
+def layout(answer: Answer, check: Checked, *, width: int, steps: bool = False, seconds: float | None = None) -> list[Line]:
     """The pretty answer: question, derivation if asked for, answer, its LaTeX, and what it rests on."""
     return [
         *(_line(part, "dim") for part in wrap_formula(question(answer), width)),
@@ -99,28 +116,45 @@ def layout(answer: Answer, check: Checked, symbols: Iterable[Declared], *, width
         (),
         _line(answer.latex),
         (),
-        *facts(answer, check, symbols, width=width, seconds=seconds),
+        *facts(answer, check, width=width, seconds=seconds),
     ]
 
 
-def facts(answer: Answer, check: Checked, symbols: Iterable[Declared], *, width: int, steps: bool = False,
-          seconds: float | None = None) -> list[Line]:
+def facts(answer: Answer, check: Checked, *, width: int, steps: bool = False, seconds: float | None = None) -> list[Line]:
     """What the answer rests on: shapes, conditions, notes, and the verdict of the numeric check."""
     return [
         *(_derivation(answer.steps, width) if steps else ()),
-        *_fact("where", where(symbols), width),
-        *_fact(answer.kind, shape_text(answer.shape), width),
-        *(line for condition in answer.conditions for line in _fact("holds if", condition, width)),
-        *(line for note in answer.notes for line in _fact("note", note, width)),
-        *_verdict(check, width, seconds),
+        *labelled([
+            ("where", where(answer.question.typed.symbols.values()), "label"),
+            (SHORT.get(answer.kind, answer.kind), shape_text(answer.shape), "label"),
+            *(("holds if", condition, "label") for condition in answer.conditions),
+            *(("note", note, "label") for note in answer.notes),
+            verdict(check, seconds),
+        ], width),
     ]
+
+
+SHORT = {"hvp": "product", "quadratic": "second"}
 
 
 def question(answer: Answer) -> str:
     """What was asked: `∂/∂X tr(X A Xᵀ B)`."""
-    function = answer.function_unicode
-    template = {"differential": "d{f}", "hessian": "∂²/∂{x}² {f}"}.get(answer.kind, "∂/∂{x} {f}")
-    return template.format(x=answer.wrt, f=f"({function})" if is_sum(function) else function)
+    x, y, f = answer.wrt, answer.question.second, answer.function_unicode
+    matrix = len(answer.shapes.get(x, ())) == 2
+    f = f"({f})" if is_sum(f) else f
+    match answer.kind:
+        case "differential":
+            return f"d {f}" if answer.direction == f"d{x}" else f"∂/∂{x} {f} [{answer.direction}]"
+        case "hvp":
+            return f"∂²/∂{x}² {f} [{answer.direction}]"
+        case "quadratic":
+            return f"∂²/∂{x}² {f} [{answer.direction}, {answer.direction}]"
+        case "hessian":
+            x = f"vec({x})" if matrix else x
+            return f"∂²/∂{x}∂{y} {f}" if y else f"∂²/∂{x}∂{x}ᵀ {f}"
+        case "jacobian" if matrix:
+            return f"∂vec({answer.function_unicode})/∂vec({x})ᵀ"
+    return f"∂/∂{x} {f}"
 
 
 def is_sum(text: str) -> bool:
@@ -140,8 +174,9 @@ def depths(text: str, start: int = 0) -> Iterator[int]:
 
 
 def shape_text(shape: Sequence[str]) -> str:
-    """`m×n`, `n` or `scalar`."""
-    return "×".join(map(str, shape)) or "scalar"
+    """`m×n`, `n`, `m·p × n·q` or `scalar`."""
+    sizes = [size.replace("*", "·") for size in shape]
+    return (" × " if any(len(size) > 2 for size in sizes) else "×").join(sizes) or "scalar"
 
 
 def wrap_formula(text: str, width: int, indent: int = 4) -> list[str]:
@@ -207,25 +242,29 @@ def where(symbols: Iterable[Declared]) -> str:
     return "; ".join(filter(None, [", ".join(told[True]), ", ".join(told[False]) + " (assumed)" if told[False] else ""]))
 
 
-def _fact(label: str, text: str, width: int, style: str = "") -> list[Line]:
-    if not text:
-        return []
-    margin = " " * max(LABEL, len(label) + 2)
-    parts = textwrap.wrap(text, max(width - len(margin), 20), break_long_words=False, break_on_hyphens=False) or [""]
-    head: Line = ((label.ljust(len(margin)), style or "label"), (parts[0], ""))
-    return [head, *(_line(margin + part) for part in parts[1:])]
+Fact = tuple[str, str, str]     # label, text, style of the label
 
 
-def _verdict(check: Checked, width: int, seconds: float | None) -> list[Line]:
+def labelled(rows: Sequence[Fact], width: int) -> Iterator[Line]:
+    """Paragraphs beside a column of labels; a row without text is left out."""
+    margin = max([LABEL, *(len(label) + 2 for label, text, _ in rows if text)])
+    for label, text, style in rows:
+        parts = textwrap.wrap(text, max(width - margin, 20), break_long_words=False, break_on_hyphens=False)
+        for i, part in enumerate(parts):
+            yield ((("" if i else label).ljust(margin), style), (part, ""))
+
+
+def verdict(check: Checked, seconds: float | None) -> Fact:
+    """The row of the numeric check."""
     error = "" if check.max_rel_error is None else f", error {check.max_rel_error:.0e}"
     took = "" if seconds is None else f", {duration(seconds)}"
+    because = f"; {check.reason}" if check.reason else ""
     points = count(check.trials, "point")
     if check.status == "verified":
-        return _fact("verified", f"{points}{error}{took}", width, "good")
+        return "verified", f"{points}{error}{took}{because}", "good"
     if check.status == "failed":
-        why = f"; {check.reason}" if check.reason else ""
-        return _fact("failed", f"the numeric check contradicts this answer: {points}{error}{why}{took}", width, "bad")
-    return _fact("unchecked", f"{check.reason or 'not checked'}{took}", width, "warn")
+        return "failed", f"the numeric check contradicts this answer: {points}{error}{took}{because}", "bad"
+    return "unchecked", f"{check.reason or 'not checked'}{took}", "warn"
 
 
 def count(number: int, noun: str) -> str:
@@ -246,9 +285,9 @@ def reading(written: Mapping[str, str], shape: Sequence[str], symbols: Sequence[
     return [
         *(_line(part, "answer") for part in wrap_formula(written["unicode"], width)),
         (),
-        *(((name.ljust(LABEL), "label"), (form, "")) for name, form in written.items() if name != "unicode"),
-        (("shape".ljust(LABEL), "label"), (shape_text(shape), "")),
-        *(line for note in notes for line in _fact("note", note, width)),
+        *((("text".ljust(LABEL), "label"), (written["text"], "")), (("latex".ljust(LABEL), "label"), (written["latex"], ""))),
+        *labelled([("shape", shape_text(shape), "label")], width),
+        *labelled([("note", note, "label") for note in notes], width),
         *([()] if symbols else []),
         *table(symbols, width=width, styles=("answer", "", "dim"), prose=True),
     ]

@@ -931,6 +931,8 @@ class Terms:
             return self.scalar("abs", x)
         c, x = self.split(x)
         rational, symbolic = c.as_coeff_Mul()
+        if symbolic != 1 and (symbolic.is_nonnegative or symbolic.is_real):
+            rational, symbolic = Mul(rational, self.scalar("abs", symbolic)), ONE
         if symbolic != 1:
             x = self.scale(symbolic, x)
         if isinstance(x, ZeroMatrix):
@@ -940,8 +942,8 @@ class Terms:
         if isinstance(x, Identity):
             return abs(rational) * sp.sqrt(self.shape(x)[0])
         flipped = self.transpose(x)
-        a, flipped = self.split(flipped)
-        if a == c and flipped != x and self._rank((flipped,)) < self._rank((x,)) or isinstance(x, Transpose):
+        sign, flipped = self.split(flipped) if symbolic == 1 else (ONE, flipped)
+        if abs(sign) == 1 and (self._rank((flipped,)) < self._rank((x,)) or isinstance(x, Transpose)):
             x = flipped
         return Mul(abs(rational), self.number("norm", x))
 

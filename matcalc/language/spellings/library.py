@@ -231,6 +231,8 @@ def _einsum(c: Call) -> Node:
     if not c.args or c.args[0].op != "string":
         c.fail("needs its subscripts as a text, `'ij,jk->ik'`")
     left, arrow, right = str(c.args[0].value).replace(" ", "").partition("->")
+    if not arrow:       # indices that occur once, in alphabetical order
+        arrow, right = "->", "".join(sorted(i for i in left if i != "," and left.count(i) == 1))
     parts, operands = left.split(","), list(c.args[1:])
     if len(parts) != len(operands) or not arrow or any(len(p) > 2 for p in parts) or len(right) > 2:
         c.fail("can only be read with operands of at most two indices, as in `einsum('ij,jk->ik', A, B)`")

@@ -54,7 +54,7 @@ def is_numpy(tokens: Sequence[Token], known: frozenset[str]) -> bool:
                 return True
             if token.text == "." and i and tokens[i + 1].kind == "word" and (tokens[i - 1].kind == "word" or tokens[i - 1].text in (")", "]", "'")):
                 after = tokens[i + 1].text
-                if tokens[i - 1].text in PYTHON_MARKS or tokens[i - 1].text in MODULES and after in LANGUAGE_FUNCTIONS or \
+                if tokens[i - 1].text in PYTHON_MARKS or tokens[i - 1].text in MODULES and _Python.operation(after) or \
                         after in METHODS and tokens[i + 2].text == "(":
                     return True
         elif token.kind == "word":
@@ -133,7 +133,7 @@ class _Python:
                 elif text == "**":
                     out.append(token._replace(text="^" if self.products else "n**"))
                 elif text == "@":
-                    out.append(token._replace(text="*", value="·"))
+                    out.append(token._replace(text="n@", value="·"))
                 elif text == "." and i + 1 < len(tokens) and tokens[i + 1].kind == "word":
                     i = self.attribute(i, out)
                     continue
