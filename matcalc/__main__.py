@@ -4,6 +4,7 @@ Guarantees an exit status of 0, 1, 2 or 130 and never a traceback, even when int
 """
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -15,6 +16,11 @@ def main() -> None:
         status = run(sys.argv[1:])
     except KeyboardInterrupt:
         status = 130
+    except Exception as error:      # not even the error could be reported
+        if os.environ.get("MATCALC_DEBUG"):
+            raise
+        sys.stderr.write(f"error[internal]: matcalc can't run ({type(error).__name__}: {error})\n")
+        status = 2
     sys.exit(status)
 
 

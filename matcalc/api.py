@@ -207,7 +207,7 @@ def build_all(terms: Terms, typed: Typed, root: Node) -> dict[Node, Any]:
     def leaf(node: Node) -> Any:
         d = typed.symbols.get(node.value)
         if d is None:
-            return size_symbol(node.value)
+            return terms.index(node.value) if node.value in indices else size_symbol(node.value)
         return terms.symbol(node.value, d.rows.sympy(), d.cols.sympy())
 
     def size(value: Any) -> Any:
@@ -218,11 +218,18 @@ def build_all(terms: Terms, typed: Typed, root: Node) -> dict[Node, Any]:
     built: dict[Node, Any] = {}
     uses: dict[Node, int] = {}
     order = list(postorder([root], lambda n: n.args))
+    indices = {node.value for node in order if node.op == "sumover"}
     for node in order:
         for a in node.args:
             if a.op == "let":
                 uses[a] = uses.get(a, 0) + 1
     for node in order:
+        if node.op == "unknown":
+            from matcalc.calculus.unknown import build as build_unknown
+
+            rows, cols = typed.shape[node]
+            built[node] = build_unknown(terms, *node.value[:2], tuple(built[a] for a in node.args), (rows.sympy(), cols.sympy()))
+            continue
         built[node] = build_node(terms, node, built, leaf, size)
         if uses.get(node, 0) > 1 and getattr(built[node], "args", ()):
             terms.opaque.add(built[node])

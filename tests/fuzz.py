@@ -40,8 +40,9 @@ import expressions
 import oracle
 
 LIMIT = 2.0         # seconds for one answer, check included
+PATIENCE = 8.0      # seconds for the oracle
 FAILURES = ("crash", "refused", "slow", "wrong", "unreadable", "disagree", "loop", "longer")
-BEYOND = re.compile(r"\b(dexpm|dlogm|dsqrtm|eigvec_\w+|eigvecs?|left_\w+|right_\w+)\b|\b(sum|sum_\w)\(\w+=|\[")     # forms that the oracle has no word for
+BEYOND = re.compile(r"\b(dexpm|dlogm|dsqrtm|eigvec_\w+|eigvecs?|unvec|left_\w+|right_\w+)\b|\b(sum|sum_\w)\(\w+=|\[")     # forms that the oracle has no word for
 Case = dict[str, Any]
 
 
@@ -122,7 +123,11 @@ def judge(case: Case, *, longer: bool = False, draws: int = 2, seconds: float = 
         text_weight(text, case)
     except (oracle.OracleError, IndexError, RecursionError) as error:
         return Verdict("unreadable", text, str(error), spent)
-    ok, error, why = oracle.run_case(case, expected=text, draws=draws)
+    try:
+        with limit(PATIENCE):
+            ok, error, why = oracle.run_case(case, expected=text, draws=draws)
+    except TooSlow:
+        return Verdict("undecided", text, "the oracle takes too long", spent)
     if "no sample with a reliable" in why:
         return Verdict("undecided", text, why, spent)
     if why.startswith(("LinAlgError", "OverflowError")):

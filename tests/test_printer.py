@@ -52,7 +52,7 @@ one, row = ones(n, 1), ones(1, n)
 
 
 def f(op: str, y: Any, *more: Any) -> Any:
-    return MatrixFunction(op, (y, *more), *y.shape)
+    return MatrixFunction(op, y, *more, *y.shape)
 
 
 def s(op: str, *args: Any) -> Any:
@@ -164,8 +164,8 @@ ANSWERS = [
     (add(node(DiagMatrix)(f("softmax", x, Integer(0))), mul(-1, x, T(x))), "diag(softmax(x)) - x x'"),
     (f("softmax", X, Integer(0)), "softmax(X)"),
     (f("softmax", X, Integer(1)), "softmax(X, 1)"),
-    (MatrixFunction("commutation", (m, n), m * n, m * n), "commutation(m,n)"),
-    (MatrixFunction("blocks", (Integer(1), Integer(2), A, b), m, n + 1), "[A, b]"),
+    (MatrixFunction("commutation", m, n, m * n, m * n), "commutation(m,n)"),
+    (MatrixFunction("blocks", Integer(1, Integer(2), A, b), m, n + 1), "[A, b]"),
     (MatrixSum.__new__(MatrixSum, k, Integer(1), n, power(X, k)), "sum(k=1..n, X^k)"),
 ]
 
@@ -214,7 +214,7 @@ def test_unicode_uses_the_mathematical_letters(expr: Any, expected: str) -> None
     (mul(b, row), r"b \mathbf{1}_{n}^{\top}"),
     (node(DiagMatrix)(x), r"\operatorname{diag}(x)"),
     (inv(f("sqrtm", X)), "(X^{1/2})^{-1}"),
-    (MatrixFunction("blocks", (Integer(2), Integer(1), A, X), m + n, n), r"\begin{bmatrix} A \\ X \end{bmatrix}"),
+    (MatrixFunction("blocks", Integer(2, Integer(1), A, X), m + n, n), r"\begin{bmatrix} A \\ X \end{bmatrix}"),
     (MatrixSum.__new__(MatrixSum, k, Integer(1), n, power(X, k)), r"\sum_{k=1}^{n} X^{k}"),
     (s("lambda_max", X), r"\lambda_{\max}(X)"),
     (MatrixSymbol("loss", n, n), r"\mathrm{loss}"),
@@ -249,7 +249,7 @@ def test_a_deep_term_is_written_without_recursion() -> None:
 def test_a_term_whose_text_would_be_endless_is_refused() -> None:
     h: Any = x
     for _ in range(200):
-        h = add(h, f("tanh", mul(X, h)) if h is x else MatrixFunction("tanh", (h,), n, Integer(1)))
+        h = add(h, f("tanh", mul(X, h)) if h is x else MatrixFunction("tanh", h, n, Integer(1)))
         hash(h)
     with pytest.raises(UnsupportedError, match="written out in full"):
         text(h)

@@ -67,7 +67,7 @@ def _cost(terms: Terms, x: Any, memo: dict[Any, int]) -> int:
         case sp.Rational():
             return (1 if x.q == 1 else 3)
         case sp.OneMatrix() | sp.ZeroMatrix():
-            return 1 + sum(memo.get(a, 1) for a in x.args if a != 1)
+            return 1 + sum(memo.get(a, 1) for a in x.args if a != 1) + (x.args[0] == 1)
         case _ if not x.args or isinstance(x, _ZERO_ARGS):
             return 1
         case Entry():
@@ -136,8 +136,8 @@ def sum_cost(x: Any, memo: dict[Any, int]) -> int:
 def matrix_factors(mats: tuple[Any, ...], memo: dict[Any, int]) -> list[int]:
     """Costs of the factors of a product; ones at an end print as sum by axis."""
     if len(mats) > 1:
-        for ones, rest in ((mats[0], mats[1:]), (mats[-1], mats[:-1])):
-            if isinstance(ones, sp.OneMatrix) and 1 in ones.args:
+        for ones, rest, side in ((mats[0], mats[1:], 0), (mats[-1], mats[:-1], 1)):
+            if isinstance(ones, sp.OneMatrix) and ones.args[side] == 1:
                 inner = sum(memo[a] for a in rest) + len(rest) - 1
                 return [2 + inner]
     return [memo[a] for a in mats]
@@ -147,6 +147,6 @@ def term_cost(x: Any, memo: dict[Any, int]) -> int:
     """A summand; c·ones prints as the number c."""
     if isinstance(x, sp.OneMatrix):
         return 1
-    if isinstance(x, sp.MatMul) and len(x.args) == 2 and isinstance(x.args[1], sp.OneMatrix):
+    if isinstance(x, sp.MatMul) and len(x.args) == 2 and isinstance(x.args[1], sp.OneMatrix) and not is_array(x.args[0]):
         return memo[x.args[0]]
     return memo[x]

@@ -268,7 +268,9 @@ def match_sizes(identity: Identity, ps: Sequence[Any], xs: Sequence[Any], b: Bin
                     return None
             else:
                 b = {**b, p: x}
-        elif p != x and not (p.free_symbols and p.subs(b) == x):
+        elif p != x and not p.free_symbols:
+            return None
+        elif p != x and p.free_symbols <= b.keys() and p.subs(b) != x:
             return None
     return b
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from sympy import Basic, S
 
+from matcalc.calculus import unknown
+from matcalc.calculus.unknown import is_unknown
 from matcalc.errors import UnsupportedError
 from matcalc.language.syntax import Node, postorder
 from matcalc.rulebook.load import Rule, RuleBook
@@ -67,7 +69,9 @@ class Linearizer:
                 total.append(self.substituted(op, operands, value, slot, tangent))
             else:
                 rest[slot] = tangent
-        if rest:
+        if rest and is_unknown(op):
+            total.extend(unknown.differential(self.terms, node, op, operands, value, slot, tangent) for slot, tangent in rest.items())
+        elif rest:
             template = self.template(op, operands, value)
             total.append(template.differential(self.terms, operands, rest))
         return self.terms.add(*total) if len(total) > 1 else total[0]

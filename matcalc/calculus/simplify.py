@@ -492,8 +492,25 @@ def present(terms: Terms, x: Any) -> Any:
             if gain >= (1 if isinstance(node, MatAdd) else 2):
                 inner = present(terms, flipped)
                 new = terms.make(sp.Transpose, (inner,), terms.shape(node))
+        if isinstance(node, sp.KroneckerProduct | MatrixFunction) and is_array(node):
+            new = flatter(terms, new)
         made[node] = new
     return made[x]
+
+
+def flatter(terms: Terms, x: Any) -> Any:
+    """Transposes outside: kron operands with one transpose for two, pinv(X)' for pinv(X')."""
+    if isinstance(x, MatrixFunction):
+        if op_name(x) in ("pinv", "expm", "logm", "sqrtm", "adj") and isinstance(x.operands[0], sp.Transpose):
+            inner = terms.make(MatrixFunction, (x.args[0], x.operands[0].args[0], *terms.shape(x)[::-1]), terms.shape(x)[::-1])
+            return terms.make(sp.Transpose, (inner,), terms.shape(x))
+        return x
+    parts = []
+    for a in x.args:
+        flipped = terms.transpose(a) if isinstance(a, MatMul) else a
+        shorter = flipped is not a and cost(terms, flipped) + 1 < cost(terms, a)
+        parts.append(terms.make(sp.Transpose, (flipped,), terms.shape(a)) if shorter else a)
+    return raw(terms, x, tuple(parts))
 
 
 def raw(terms: Terms, node: Any, args: tuple[Any, ...]) -> Any:

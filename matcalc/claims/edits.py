@@ -200,7 +200,7 @@ class Tree:
 
     def inserted(self, pool: Sequence[Node]) -> Iterator[Edit]:
         for node in self.order:
-            if node.op in LEAVES:
+            if node.op in LEAVES and node is not self.root:
                 continue
             for part in pool:
                 far = 0.05 * size(part) + 0.2 * (node is not self.root)

@@ -78,6 +78,8 @@ def read_claim(text: str, question: Question, program: Parsed, kind: str, syntax
     known = known_names(declared) | set(lets) | set(question.typed.sizes)
     parsed = with_definitions(parse(text, known=known, syntax=syntax), lets)
     wanted = wanted_shape(question, kind)
+    if parsed.root.op == "number" and parsed.root.value == 0 and not (wanted[0].is_one and wanted[1].is_one):
+        parsed = replace(parsed, root=Node("zeros", (), wanted, parsed.root.span))
     typed, trouble = None, ""
     for like in (wanted, None):
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Protocol
 
 import numpy as np
 
@@ -17,6 +18,12 @@ from matcalc.language.declare import Declaration
 from matcalc.language.size import ONE, Size
 from matcalc.numerics.functions import Array
 from matcalc.numerics.sample import Point, Sampler
+
+class Draws(Protocol):
+    """What gives points."""
+
+    def draw(self, rng: np.random.Generator, number: int, mode: str = "normal") -> Point: ...
+
 
 Change = Callable[[Mapping[str, Array], np.random.Generator], Mapping[str, Array]]
 IMPLIED = {"spd": {"symmetric"}, "psd": {"symmetric"}, "diagonal": {"symmetric"}, "simplex": {"positive"}}
@@ -31,7 +38,7 @@ class World:
     kind: str
     words: str
     cost: float
-    sampler: Sampler
+    sampler: Draws
     change: Change | None = None
 
 
@@ -126,24 +133,31 @@ def _commuting(a: str, b: str) -> Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Flat(Sampler):
+class Flat:
     """A sampler in which some sizes are one."""
 
-    flat: tuple[str, ...] = ()
+    inner: Sampler
+    flat: tuple[str, ...]
 
     @staticmethod
-    def of(sampler: Sampler, sizes: tuple[str, ...]) -> Flat:      # type: ignore[override]
+    def of(sampler: Sampler, sizes: tuple[str, ...]) -> Flat:
         ones: dict[str, Size] = dict.fromkeys(sizes, ONE)
-        symbols = {name: replace(d, rows=d.rows.substitute(ones), cols=d.cols.substitute(ones), properties=frozenset(
-            p for p in d.properties if p in ("positive", "nonzero", "integer") or d.rows == d.cols and not set(d.rows.names) & set(sizes)))
-            for name, d in sampler.symbols.items()}
-        indices = {i: size.substitute(ones) for i, size in sampler.indices.items()}
-        return Flat(symbols, tuple(n for n in sampler.names if n not in sizes), frozenset(s.substitute(ones) for s in sampler.sizes) - {ONE},
-                    indices, (), sampler.equations, (), sampler.exponents, sampler.families, flat=sizes)
+        symbols = {name: _flattened(d, ones) for name, d in sampler.symbols.items()}
+        inner = replace(sampler, symbols=symbols, names=tuple(n for n in sampler.names if n not in sizes), orders=(), windows=(),
+                        sizes=frozenset(s.substitute(ones) for s in sampler.sizes) - {ONE},
+                        indices={i: size.substitute(ones) for i, size in sampler.indices.items()})
+        return Flat(inner, sizes)
 
     def draw(self, rng: np.random.Generator, number: int, mode: str = "normal") -> Point:
-        point = Sampler.draw(self, rng, number, mode)
+        point = self.inner.draw(rng, number, mode)
         return Point(point.env, {**point.dims, **dict.fromkeys(self.flat, 1)})
+
+
+def _flattened(d: Declaration, ones: Mapping[str, Size]) -> Declaration:
+    """The declaration with some sizes one, without the properties that no number has."""
+    rows, cols = d.rows.substitute(ones), d.cols.substitute(ones)
+    changed = (rows, cols) != (d.rows, d.cols)
+    return replace(d, rows=rows, cols=cols, properties=d.properties & {"positive", "nonzero", "integer"} if changed else d.properties)
 
 
 __all__ = ["World", "worlds"]

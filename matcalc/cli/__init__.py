@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 import typer
 
@@ -32,7 +33,7 @@ def run(args: Sequence[str]) -> int:
         return refuse(error)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    except BrokenPipeError:     # the reader has seen enough
+    except (BrokenPipeError, SystemExit):       # the reader has seen enough; typer turns that into an exit of its own
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except Exception as error:
@@ -44,12 +45,13 @@ def _usage(error: Exception, args: Sequence[str]) -> MatcalcError | None:
     if not hasattr(error, "format_message"):
         return None
     message = unshielded(error.format_message()).replace("Value error, ", "")
-    message, *near = re.split(r"\s*\(Possible options: (.*)\)|\s*Did you mean (?:one of: )?(.*)\?", message.strip().rstrip("."))
-    named = next(filter(None, near), "")
+    message, *near = re.split(r"\s*\(Possible options: |\s*Did you mean ", message.strip(), maxsplit=1)
+    offered = re.findall(r"--?[a-z][a-z-]*|(?<=')[a-z]+(?=')", "".join(near))
+    named = next(iter(get_close_matches(re.split(r"[\s']+", message.strip(" .'"))[-1], offered, n=1, cutoff=0.0)), "")
     commands = {command.name for command in app.registered_commands}
     page = next((f"matcalc {word} --help" for word in args if word in commands), "matcalc --help")
-    message = message.rstrip(". ")
-    return DeclarationError("usage", message[:1].lower() + message[1:], hint=f"did you mean {named}?" if named else f"see {page}")
+    message = message[:1].lower() + message[1:].rstrip(". ")
+    return DeclarationError("usage", message, hint=f"did you mean `{named}`?" if named else f"see {page}")
 
 
 def _internal(error: Exception) -> MatcalcError:

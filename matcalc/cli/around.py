@@ -122,14 +122,21 @@ def _verified(rule: load.Rule) -> str:
 @command(app, "explain", "name", "rules", panel=AROUND)
 def explain(asked: Options) -> int:
     """One rule, or one kind of error: what it says, where and why it holds."""
-    from matcalc.cli.explanations import EXPLANATIONS
     from matcalc.output import report
     from matcalc.rulebook import load
 
-    if asked.name in EXPLANATIONS:
-        report.show(EXPLANATIONS[asked.name].lines(asked.name), sys.stdout)
+    errors = error_pages()
+    if asked.name in errors:
+        report.show(report.page(asked.name, errors[asked.name], width=report.width_of(sys.stdout)), sys.stdout)
         return OK
     book = load.load_user_rules(asked.rules) if asked.rules else load.rule_book()
     head, *rest = load.explain(asked.name, book).splitlines()
     report.show([((head, "answer"),), *(((line, ""),) for line in rest)], sys.stdout)
     return OK
+
+
+def error_pages() -> dict[str, dict[str, str]]:
+    """What each code of an error means, and a command that ends in it."""
+    import tomllib
+
+    return tomllib.loads(Path(__file__).with_name("errors.toml").read_text(encoding="utf-8"))

@@ -88,8 +88,9 @@ def answer(case: Case, settings: Settings) -> Record:
                                 kind=case.get("kind"), constrained=case.get("constrained", False),
                                 rules=settings.rules, seed=settings.seed)
         check = result.check() if settings.check else UNCHECKED
-        line |= of_answer(result, check, seconds=time.perf_counter() - start)
+        seconds = time.perf_counter() - start
         passed = "expected" in case and meets(result, case["expected"], case.get("assume", []))
+        line |= of_answer(result, check, seconds=seconds)
     except MatcalcError as error:
         line |= of_error(error)
     except Exception as error:      # a fault of matcalc itself must not take the other cases with it
@@ -99,11 +100,16 @@ def answer(case: Case, settings: Settings) -> Record:
 
 def meets(result: Any, expected: str, assume: Sequence[str]) -> bool:
     """Whether an answer equals the expected text wherever both have a value, under what was declared and assumed."""
-    from matcalc import api
+    from matcalc.api import known_names
+    from matcalc.language.parser import parse
+    from matcalc.language.shapes import ONE, Size, infer, parse_assumptions, parse_shapes
     from matcalc.numerics.check import agree
 
-    shapes = {name: symbol.text for name, symbol in result.question.typed.symbols.items()}
-    found, wanted = (api.read(text, shapes, assume) for text in (result.text, expected))
+    declared = parse_shapes({name: symbol.text for name, symbol in result.question.typed.symbols.items()})
+    known = known_names(declared)
+    rows, cols = (*map(Size.of, result.shape), ONE, ONE)[:2]
+    found, wanted = (infer(parse(text, known=known), declared, parse_assumptions(assume, known=known), like=(rows, cols))
+                     for text in (result.text, expected))
     return bool(agree(found, wanted))
 
 

@@ -34,7 +34,7 @@ def hess(asked: Options) -> int:
     Two variables, --wrt x --wrt y, ask for the mixed second derivatives.
     """
     names = variables(asked)
-    if len(names) == 2:
+    if len(names) > 1:
         return _guarded(lambda: _answer(asked, tuple(names), "hessian"), asked)
     return _each(asked, kind="quadratic" if asked.along else "hessian")
 

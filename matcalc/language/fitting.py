@@ -363,7 +363,16 @@ class Pass:
         return args[2]
 
     def unknown(self, node: Node, args: list[Shape]) -> Shape:
-        return args[0] if node.value[1] else NUMBER
+        name, entrywise = node.value
+        if entrywise:
+            return args[0]
+        if name.startswith(("∇²", "hess_")):
+            n = args[0][0] * args[0][1]
+            return n, n
+        if name.startswith(("∇", "grad_")):
+            return args[0]
+        found = self.context.declared.get(name)      # a vector function is declared by the shape of its value
+        return found.shape if found is not None else NUMBER
 
     def unvec(self, node: Node, args: list[Shape]) -> Shape:
         m, n = self.context.sizes_of(node)

@@ -239,6 +239,14 @@ def _symbol(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shap
     return node
 
 
+def _unknown(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    """A vector function carries the length of its value."""
+    name, entrywise = node.value[:2]
+    if entrywise or shape == NUMBER or name.startswith(("∇", "grad_", "hess_")):
+        return node if args == node.args else Node(node.op, args, node.value, node.span)
+    return Node(node.op, args, (name, entrywise, shape[0]), node.span)
+
+
 UNSIZED = {"eye": "the identity I", "ones": "the vector of ones", "zeros": "this zero"}
 
 
@@ -357,7 +365,7 @@ def _blocks(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shap
 
 
 REWRITES: dict[str, Rewrite] = {
-    "symbol": _symbol, "eye": _maker, "ones": _maker, "zeros": _maker, "unit": _unit, "commutation": _parameters,
+    "unknown": _unknown, "symbol": _symbol, "eye": _maker, "ones": _maker, "zeros": _maker, "unit": _unit, "commutation": _parameters,
     "unvec": _parameters, "im2col": _parameters, "col2im": _parameters, "bars": _bars, "norm": _norm, "norm2": _norm,
     "norm1": _vectornorm, "norminf": _vectornorm, "pnorm": _vectornorm, "mul": _mul, "inner": _inner, "badd": _broadcast,
     "bsub": _broadcast, "bmul": _broadcast, "bdiv": _broadcast, "blocks": _blocks, "sum": _axis, "mean": _axis, "softmax": _axis,

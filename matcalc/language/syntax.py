@@ -74,3 +74,11 @@ def same(a: Node, b: Node) -> bool:
         seen.add((id(x), id(y)))
         stack.extend(zip(x.args, y.args, strict=True))
     return True
+
+
+def derivative_name(name: str) -> str:
+    """`grad_f` and `hess_f` are the ASCII spellings of ∇f and ∇²f, the gradient and Hessian of an unknown function."""
+    for spelled, sign in (("grad_", "∇"), ("hess_", "∇²")):
+        if name.startswith(spelled):
+            return sign + name[len(spelled):]
+    return name

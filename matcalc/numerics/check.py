@@ -162,7 +162,7 @@ class Question:
             env[self.upstream] = rng.standard_normal(shape(value))
         for name in self.wrt:
             if name not in env:
-                env[name] = np.zeros(shape(evaluate_basic(self.answer, env, point.dims)) if self.kind == "gradient" else (1, 1))
+                env[name] = np.zeros(shape(self.answer_at(env, point.dims)) if self.kind == "gradient" else (1, 1))
         return Point(env, point.dims, point.entries)
 
     def function(self, point: Point, shifts: Mapping[str, Array]) -> Array:
@@ -234,18 +234,22 @@ class Question:
         true, error = self.second(point, u, v, entries) if self.kind in SECOND else self.first(point, u, entries)
         return distance(claimed, true) if reliable(true, error, CONVERGED) else None
 
+    def answer_at(self, env: Mapping[str, Array], dims: Mapping[str, int]) -> Array:
+        """The value of the answer; Wrong if it can't have one."""
+        try:
+            return evaluate_basic(self.answer, env, dims)
+        except KeyError as missing:
+            raise Wrong(f"the answer has a symbol that nothing is known of: {missing.args[0]}") from None
+        except (ValueError, TypeError) as error:
+            raise Wrong(f"the shapes in the answer do not fit: {error}") from None
+
     def form(self, point: Point, value: Array, c: Array, d: Array, u: Array, v: Array) -> Array:
         """The answer applied to the directions."""
         env: dict[str, Array] = dict(point.env)
         moving = {"differential": u, "quadratic": u, "hvp": v}.get(self.kind)
         if moving is not None:
             env[self.direction] = moving
-        try:
-            answer = evaluate_basic(self.answer, env, point.dims)
-        except KeyError as missing:
-            raise Wrong(f"the answer has a symbol that nothing is known of: {missing.args[0]}") from None
-        except (ValueError, TypeError) as error:
-            raise Wrong(f"the shapes in the answer do not fit: {error}") from None
+        answer = self.answer_at(env, point.dims)
         wanted = self.expected_shape(point, value)
         if shape(answer) != wanted:
             raise Wrong(f"the answer is {'×'.join(map(str, shape(answer)))} where the derivative is {'×'.join(map(str, wanted))}")

@@ -18,7 +18,8 @@ import numpy as np
 import sympy as sp
 
 from matcalc.errors import UnsupportedError
-from matcalc.language.syntax import Node, postorder
+from matcalc.language.syntax import Node, derivative_name, postorder
+from matcalc.numerics import unknown
 from matcalc.numerics.functions import FUNCTIONS, Array, norm, power, shape
 from matcalc.terms.nodes import MatrixFunction, MatrixSum, ScalarFunction, SumOver, op_name
 from matcalc.terms.operations import TABLE
@@ -170,11 +171,22 @@ def node_value(node: Node, args: list[Array], env: Environment, dims: Dimensions
         return summed(args[0], args[1], lambda i: evaluate_node(node.args[2], *bind(env, dims, node.value, i)))
     if op == "blocks":
         return FUNCTIONS[op](*node.value, *args)
+    if op == "unknown":
+        return unknown_value(node, args, dims)
     if op in SYNTACTIC:
         return SYNTACTIC[op](*args)
     if op not in FUNCTIONS:
         raise UnsupportedError("no-number", f"`{op}` has no numeric value")
     return FUNCTIONS[op](*args, *parameters(node.value, dims))
+
+
+def unknown_value(node: Node, args: list[Array], dims: Dimensions) -> Array:
+    """The value of f(Y), g.(Y) or u(x)."""
+    name, entrywise, *rows = node.value
+    name = derivative_name(name)
+    if entrywise or (len(args) == 1 and args[0].shape[-2:] == (1, 1) and not rows and not name.startswith("∇")):
+        return unknown.value(f"{name}.", args)
+    return unknown.value(f"→{name}", args, size(rows[0], dims)) if rows else unknown.value(name, args)
 
 
 # ---------------------------------------------------------------- the answer, as a sympy DAG
@@ -264,7 +276,7 @@ def function_value(node: MatrixFunction | ScalarFunction, args: list[Array], env
     if op == "blocks":
         return FUNCTIONS[op](*(int(n) for n in operands[:2]), *args)     # type: ignore[call-overload]
     if op not in FUNCTIONS:
-        raise UnsupportedError("no-number", f"`{op}` has no numeric value")
+        return unknown.value(op, args[:1] if op[0] in "→∂" else args, integer(node.args[-2], env, dims) if op[0] in "→∂" else 1)
     rest = [integer(n, env, dims) for n in operands[len(args):]]
     if op == "unit":
         rest = [rest[0], integer(node.args[-2], env, dims)]

@@ -183,16 +183,21 @@ def toeplitz(a: Array) -> Array:
 
 # ---------------------------------------------------------------- assumptions
 
+def _by(axis: int | None, change: Callable[[Array, int | None], Array]) -> Change:
+    """A change along an axis; where that has one entry only it would leave nothing."""
+    return lambda a, _: a if axis is not None and a.shape[axis] == 1 else change(a, axis)
+
+
 def _centred(axis: int | None) -> Change:
-    return lambda a, _: a - a.mean(axis, keepdims=True)
+    return _by(axis, lambda a, k: a - a.mean(k, keepdims=True))
 
 
 def _scaled(axis: int | None) -> Change:
-    return lambda a, _: a / np.sqrt((a * a).sum(axis, keepdims=True))
+    return _by(axis, lambda a, k: np.asarray(a / np.sqrt((a * a).sum(k, keepdims=True))))
 
 
 def _simplex(axis: int | None) -> Change:
-    return lambda a, _: np.exp(a) / np.exp(a).sum(axis, keepdims=True)
+    return _by(axis, lambda a, k: np.asarray(np.exp(a) / np.exp(a).sum(k, keepdims=True)))
 
 
 def _orthonormal(a: Array, _: Generator) -> Array:

@@ -221,6 +221,10 @@ def _function(node: Any, memo: Memo) -> Form:
     """A MatrixFunction or ScalarFunction."""
     op, operands = op_name(node), node.operands
     parts = [memo[a] for a in operands]
+    if op[0] in "→∂":       # an unknown vector function and its Jacobian; the last operand is its length
+        op, parts = op.replace("→", "").replace("∂", "∇"), parts[:1]
+    elif op.endswith(".") and isinstance(node, ScalarFunction):
+        op = op[:-1]        # an entrywise function of a number
     match op:
         case "blocks":
             return Form("blocks", tuple(parts[2:]), (int(operands[0]), int(operands[1])), 1 + _weight(parts[2:], False))

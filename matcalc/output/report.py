@@ -11,6 +11,7 @@ import re
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TextIO
 
 Line = tuple[tuple[str, str], ...]      # (text, style) pieces; style is a key of STYLES or ""
@@ -18,6 +19,7 @@ Line = tuple[tuple[str, str], ...]      # (text, style) pieces; style is a key o
 STYLES = {"dim": "dim", "label": "dim", "answer": "bold", "good": "green", "bad": "bold red", "warn": "yellow", "rule": "cyan",
           "error": "bold red", "hint": "green", "caret": "red"}
 LABEL = 10          # width of the column of labels
+LONG = 20           # a rule with a longer name has a line of its own
 ADDITIVE = "+−-"
 OPENING, CLOSING, BARS = "([{⟨", ")]}⟩", "‖|"
 WEAK = "⊙⊘⊗·*/=→"
@@ -219,17 +221,20 @@ def _line(text: str, style: str = "") -> Line:
 
 def _derivation(steps: Sequence[Stepped], width: int) -> Iterator[Line]:
     """Numbered steps, the rule's name first; before and after share a line where they fit."""
-    names = max((cells(s.rule) for s in steps), default=0)
+    names = max((len(s.rule) for s in steps if len(s.rule) <= LONG), default=0)
     number = len(str(len(steps)))
     for i, step in enumerate(steps, 1):
         head: Line = ((f"  {i:>{number}}  ", "dim"), (step.rule.ljust(names), "rule"))
         start = number + names + 6
         together = f"{step.before}  →  {step.after}"
-        if start + cells(together) <= width:
+        if len(step.rule) <= LONG and start + cells(together) <= width:
             yield (*head, (f"  {together}", ""))
             continue
         yield head
         margin = " " * (number + 4)
+        if cells(margin + together) <= width:
+            yield _line(margin + together)
+            continue
         for part in (step.before, f"→ {step.after}"):
             yield from (_line(piece) for piece in wrap_formula(margin + part, width, indent=number + 8))
 
@@ -290,6 +295,17 @@ def reading(written: Mapping[str, str], shape: Sequence[str], symbols: Sequence[
         *labelled([("note", note, "label") for note in notes], width),
         *([()] if symbols else []),
         *table(symbols, width=width, styles=("answer", "", "dim"), prose=True),
+    ]
+
+
+def page(code: str, explained: Mapping[str, str], *, width: int) -> list[Line]:
+    """What an error means, and a command that ends in it."""
+    example = explained.get("example", "")
+    return [
+        ((f"error[{code}]", "error"),),
+        (),
+        *(_line(part) for part in textwrap.wrap(explained["meaning"], width, break_on_hyphens=False)),
+        *([(), (("for example  ", "dim"), (f"matcalc {example}", ""))] if example else []),
     ]
 
 

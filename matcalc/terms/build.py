@@ -85,6 +85,7 @@ class Terms:
         self._form: dict[Basic, Expr] = {}
         self.costs: dict[Basic, int] = {}
         self._indices = 0
+        self.taken: set[str] = set()        # summation indices in the user's own sums
         self.opaque: set[Basic] = set()      # named intermediates: never flattened away
 
     # ------------------------------------------------------------------ the store
@@ -314,6 +315,18 @@ class Terms:
         if isinstance(a, KroneckerProduct) and isinstance(b, KroneckerProduct) and len(a.args) == len(b.args) == 2:
             if all(self.shape(x)[1] == self.shape(y)[0] for x, y in zip(a.args, b.args, strict=True)):
                 return self.kron(self.mul(a.args[0], b.args[0]), self.mul(a.args[1], b.args[1]))
+        if isinstance(a, OneMatrix) and self.shape(a)[0] == 1 and isinstance(b, KroneckerProduct):
+            return self.kron(*(self.mul(self.ones(ONE, self.shape(f)[0]), f) for f in b.args))
+        if isinstance(b, OneMatrix) and self.shape(b)[1] == 1 and isinstance(a, KroneckerProduct):
+            return self.kron(*(self.mul(f, self.ones(self.shape(f)[1])) for f in a.args))
+        if isinstance(a, KroneckerProduct) and isinstance(b, MatrixFunction) and op_name(b) == "commutation" and len(a.args) == 2:
+            (m, n), (p, q) = self.shape(a.args[0]), self.shape(a.args[1])
+            if ONE in (m, p) and b.operands == (n, q):      # K(p,m) (A ⊗ B) K(n,q) = B ⊗ A, and K is I for a row
+                return self.kron(a.args[1], a.args[0])
+        if isinstance(b, KroneckerProduct) and isinstance(a, MatrixFunction) and op_name(a) == "commutation" and len(b.args) == 2:
+            (m, n), (p, q) = self.shape(b.args[0]), self.shape(b.args[1])
+            if ONE in (n, q) and a.operands == (p, m):
+                return self.kron(b.args[1], b.args[0])
         if isinstance(a, MatrixFunction) and op_name(a) == "commutation":
             if isinstance(b, MatrixFunction) and op_name(b) == "commutation":
                 if a.operands == b.operands[::-1]:
@@ -424,6 +437,9 @@ class Terms:
             for i, f in enumerate(chain):
                 if self.shape(f)[1] == 1:
                     return Mul(c, self.mul(*chain[i + 1:], *chain[:i + 1]))
+                if isinstance(f, OneMatrix):        # tr(11' X) = 1'X 1
+                    m, n = self.shape(f)
+                    return Mul(c, self.mul(self.ones(ONE, n), *chain[i + 1:], *chain[:i], self.ones(m)))
             if len(chain) > 1:
                 joined = self._join(chain[-1], chain[0])
                 if joined is not None:
@@ -529,6 +545,8 @@ class Terms:
                 op, args = op_name(x), x.operands
                 if op in COMMUTE_T:
                     return self.function(op, *(self.transpose(a) for a in args))
+                if op.startswith("∇²"):
+                    return x
                 if op == "commutation":
                     return self.commutation(args[1], args[0])
                 if op == "blocks":
@@ -795,7 +813,7 @@ class Terms:
         return self.scale(c, self.make(DiagMatrix, (x,), (m, m)))
 
     def diagonal(self, x: Any) -> Any:
-        c, x = self.split(x)
+        c, x = self.split(self.upright(x))
         n = self.shape(x)[0]
         match x:
             case Identity() | OneMatrix():
@@ -906,10 +924,16 @@ class Terms:
                 return Pow(self.det(x.args[0]), x.args[1])
             case Transpose():
                 return self.det(x.args[0])
+            case KroneckerProduct() if self.square_factors(x):
+                a, b = x.args
+                return Mul(Pow(self.det(a), self.shape(b)[0]), Pow(self.det(b), self.shape(a)[0]))
         flipped = self.transpose(x)
         if flipped != x and self._rank((flipped,)) < self._rank((x,)):
             x = flipped
         return self.make(Determinant, (x,), None)
+
+    def square_factors(self, x: Any) -> bool:
+        return len(x.args) == 2 and all(self.shape(a)[0] == self.shape(a)[1] for a in x.args)
 
     def logdet(self, x: Any) -> Any:
         if not is_array(x):
@@ -923,6 +947,9 @@ class Terms:
                 return x.args[1] * self.logdet(x.args[0])
             case Transpose():
                 return self.logdet(x.args[0])
+            case KroneckerProduct() if self.square_factors(x):
+                a, b = x.args
+                return self.shape(b)[0] * self.logdet(a) + self.shape(a)[0] * self.logdet(b)
         return self.number("logdet", x)
 
     def norm(self, x: Any) -> Any:
@@ -937,6 +964,8 @@ class Terms:
             x = self.scale(symbolic, x)
         if isinstance(x, ZeroMatrix):
             return S.Zero
+        if isinstance(x, KroneckerProduct):
+            return Mul(abs(rational), *(self.norm(a) for a in x.args))
         if isinstance(x, OneMatrix):
             return abs(rational) * sp.sqrt(Mul(*self.shape(x)))
         if isinstance(x, Identity):
@@ -953,17 +982,29 @@ class Terms:
 
     def fresh_index(self) -> Symbol:
         """A summation index that no other rule instance uses."""
-        self._indices += 1
         letters = "ijklrst"
-        name = letters[self._indices - 1] if self._indices <= len(letters) else f"i_{self._indices}"
+        while True:
+            self._indices += 1
+            name = letters[self._indices - 1] if self._indices <= len(letters) else f"i_{self._indices}"
+            if name not in self.taken:
+                return Symbol(name, integer=True, nonnegative=True)
+
+    def index(self, name: str) -> Symbol:
+        """The summation index of a sum that the user wrote."""
+        self.taken.add(name)
         return Symbol(name, integer=True, nonnegative=True)
+
+    def depends(self, x: Any, i: Symbol) -> bool:
+        """Whether a term depends on an index: by itself or through a member x_i of a family."""
+        return any(s == i or s.name.endswith(f"_{i.name}") for s in x.free_symbols if hasattr(s, "name"))
 
     def sum_over(self, i: Any, low: Any, high: Any, body: Any) -> Any:
         """Σ_{i=low}^{high} body; what does not depend on i comes out, a few terms are written out."""
-        if i not in body.free_symbols:
+        if not self.depends(body, i):
             return self.scale(high - low + 1, body)
         count = high - low
-        if count.is_Integer and count < UNROLL:
+        if count.is_Integer and count < UNROLL and i in body.free_symbols and not any(
+                s != i and s.name.endswith(f"_{i.name}") for s in body.free_symbols):
             from matcalc.terms.view import translate
 
             zero = self.zeros(*self.shape(body))
@@ -1007,17 +1048,27 @@ class Terms:
         c, rest = self.split(args[slot]) if is_array(args[slot]) else (ONE, args[slot])
         if isinstance(rest, ZeroMatrix):
             return self.zeros(*shape)
-        if isinstance(rest, Identity) and op in ("dexpm", "dlogm", "dsqrtm"):
-            x = args[0]
+        if op in ("dexpm", "dlogm", "dsqrtm") and self.commuting(self.split(args[0])[1], rest):
+            x = args[0]     # along a direction that commutes with X it is V f'(X)
             closed = {"dexpm": lambda: self.function("expm", x), "dlogm": lambda: self.inverse(x),
                       "dsqrtm": lambda: self.scale(HALF, self.inverse(self.function("sqrtm", x)))}[op]()
-            return self.scale(c, closed)
+            return self.scale(c, self.mul(rest, closed))
         if isinstance(rest, Identity) and op in ("lower", "upper"):
             return self.scale(c, rest)
         args = (*args[:slot], rest, *args[slot + 1:])
         if shape == (1, 1):
             return self.scale(c, self.number(op, *args))
         return self.scale(c, self.make(MatrixFunction, (sp.core.symbol.Str(op), *args, *shape), shape))
+
+    def commuting(self, x: Any, v: Any) -> bool:
+        """Whether v is a function of x, so that they commute."""
+        if v == x or isinstance(v, Identity) or not is_array(v):
+            return True
+        if isinstance(v, Inverse | MatPow):
+            return self.commuting(x, v.args[0])
+        if isinstance(v, MatMul | MatAdd):
+            return all(self.commuting(x, a) for a in v.args)
+        return isinstance(v, MatrixFunction) and op_name(v) in ("expm", "logm", "sqrtm") and self.commuting(x, v.operands[0])
 
     def signature_shape(self, op: str, args: tuple[Any, ...]) -> Shape:
         """The shape of op(args) by the signature of its row."""

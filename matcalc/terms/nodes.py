@@ -24,8 +24,8 @@ def op_name(node: Basic) -> str:
 class MatrixFunction(MatrixExpr):
     """op(args…) with an array value; args[0] is Str(op), the last two args are the rows and columns."""
 
-    def __new__(cls, op: str, args: tuple[Basic, ...], rows: Expr, cols: Expr) -> MatrixFunction:
-        return Basic.__new__(cls, Str(op), *args, rows, cols)
+    def __new__(cls, op: str | Str, *args: Basic, **_: Any) -> MatrixFunction:
+        return Basic.__new__(cls, Str(op) if isinstance(op, str) else op, *args)
 
     @property
     def shape(self) -> tuple[Any, Any]:
@@ -48,15 +48,16 @@ class ScalarFunction(Expr):
     is_commutative = True
     is_real = True
 
-    def __new__(cls, op: str, *args: Basic) -> ScalarFunction:
-        return Basic.__new__(cls, Str(op), *args)
+    def __new__(cls, op: str | Str, *args: Basic, **_: Any) -> ScalarFunction:
+        return Basic.__new__(cls, Str(op) if isinstance(op, str) else op, *args)
 
     @property
     def operands(self) -> tuple[Basic, ...]:
         return self.args[1:]
 
     def _eval_is_nonnegative(self) -> bool | None:
-        return True if TABLE[op_name(self)].nonnegative else None
+        row = TABLE.get(op_name(self))
+        return True if row is not None and row.nonnegative else None
 
     def _sympystr(self, printer: Any) -> str:
         return f"{op_name(self)}({', '.join(map(printer._print, self.operands))})"

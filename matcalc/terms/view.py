@@ -45,6 +45,8 @@ def view(terms: Terms, x: Basic) -> View:
         operands: tuple[Any, ...] = x.operands
         if op == "blocks":
             return op, operands[2:], (int(operands[0]), int(operands[1]))
+        if op not in TABLE and op[0] in "→∂":
+            return op, operands[:1], operands[1:]
         if op in _PARAMETERS and _PARAMETERS[op] is not None:
             k = _PARAMETERS[op]
             return op, operands[:k], operands[k:]
@@ -103,6 +105,10 @@ def assemble(terms: Terms, op: str, operands: tuple[Any, ...], value: Any = None
     build = _BUILD.get(op)
     if build is not None:
         return build(terms, operands, value)
+    if op not in TABLE:
+        from matcalc.calculus.unknown import rebuild
+
+        return rebuild(terms, op, operands, value)
     return terms.function(op, *operands, value=value)
 
 

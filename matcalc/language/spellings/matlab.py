@@ -64,10 +64,12 @@ def _called(tokens: Sequence[Token], i: int) -> str:
 def _spaced(tokens: Sequence[Token], i: int) -> bool:
     """Whether a bracket at i holds rows with entries separated by spaces: `[A B; C D]`, with no comma in it."""
     depth, semicolon, gap = 0, False, False
-    for j in range(i, min(len(tokens) - 1, i + 400)):
+    for j in range(i, min(len(tokens) - 1, i + 200)):
         token = tokens[j]
         if token.text in ("(", "[", "{") and token.kind == "op":
             depth += 1
+            if depth > 5:
+                return False
         elif token.text in (")", "]", "}") and token.kind == "op":
             depth -= 1
             if not depth:
@@ -155,9 +157,12 @@ def read_matlab(tokens: Sequence[Token], source: str, known: frozenset[str]) -> 
 
 def read_julia(tokens: Sequence[Token], source: str, known: frozenset[str]) -> tuple[list[Token], list[str]]:
     out: list[Token] = []
+    closing: dict[int, int] = {}        # index of a bracket that gets a second one
     i = 0
     while i < len(tokens):
         token = tokens[i]
+        if i in closing:
+            out.append(Token("op", ")", token.start, token.start))
         if token.text == "->" and token.kind == "op":       # x -> x'x
             while out and out[-1].text not in ("=", ";") and out[-1].kind != "newline":
                 out.pop()
@@ -175,7 +180,7 @@ def read_julia(tokens: Sequence[Token], source: str, known: frozenset[str]) -> t
             while depth and tokens[j].kind != "end":
                 depth += (tokens[j].text == "(") - (tokens[j].text == ")")
                 j += 1
-            tokens = [*tokens[:j], Token("op", ")", tokens[j - 1].end, tokens[j - 1].end), *tokens[j:]]
+            closing[j - 1] = 1
             i += 4
             continue
         if token.kind == "word" and token.text == "dims" and tokens[i + 1].text == "=" and tokens[i + 2].text in ("1", "2"):

@@ -17,6 +17,7 @@ from matcalc.terms.operations import NAMES
 
 FUNCTION_LETTERS = frozenset({"f", "g", "h", "ell", "phi", "psi"})     # read as unknown functions before a bracket
 EXTREMA = frozenset({"min", "max", "argmin", "argmax", "minimize", "maximize", "minimise", "maximise"})
+LONG = 40            # letters in a name
 NORM_WORDS = frozenset({"inf", "fro", "op", "nuc", "spec", "infty", "Fro", "tr", "Inf", "HS"})
 NOT_PLAIN = frozenset({"t", "K", "T"})                                  # one-letter spellings that are symbols here
 LANGUAGE_FUNCTIONS = {**{name: op for name, op in NAMES.items() if name not in NOT_PLAIN},
@@ -311,7 +312,7 @@ class Names:
         if tokens[i].text != "(":
             return False
         depth = 0
-        for token in tokens[i:i + 400]:
+        for token in tokens[i:i + 100]:
             if token.kind == "op":
                 if token.text in ("(", "[", "{", "⟨"):
                     depth += 1
@@ -327,7 +328,8 @@ class Names:
         """`1_m`, the vector of m ones, and `1_{m×n}`; the same with 0."""
         start = tokens[i].start
         if tokens[i + 1].kind == "sub":
-            sizes, j = (size_text(tokens[i + 1].text), 1), i + 2
+            sizes: tuple[str | int | Node, str | int | Node] = (size_text(tokens[i + 1].text), 1)
+            j = i + 2
         else:
             sizes, j = self.sizes(tokens, i + 1)
         span = (start, tokens[j - 1].end)
@@ -424,7 +426,7 @@ class Names:
     def split(self, first: Token, word: str, marks: str, end: int, call: bool, comma: bool, out: list[Token]) -> None:
         """A run of letters: a product of declared names and single letters, perhaps with a function at its end."""
         known, pos, size, start = self.known, 0, len(word), first.start
-        if call and not marks and not any(word[cut:] in known for cut in range(size)):
+        if call and not marks and size <= LONG and not any(word[cut:] in known for cut in range(size)):
             if word[1:] in LANGUAGE_FUNCTIONS and len(word) > 2 and not _near(word, 0.88):
                 out.append(Token("name", word[0], start, start + 1))
                 out.append(Token("func", LANGUAGE_FUNCTIONS[word[1:]], start + 1, end))
@@ -439,14 +441,14 @@ class Names:
                     out.append(Token("func", word, start, end, ("unknown", False)))
                     return
         while pos < size:
-            rest = word[pos:]
+            rest = word[pos:pos + max(self.longest, LONG)]
             stop = pos + 1
             for cut in range(min(self.longest, size - pos), 0, -1):
                 if rest[:cut] in known:
                     stop = pos + cut
                     break
             else:
-                if call and pos and rest in LANGUAGE_FUNCTIONS and len(rest) > 1:
+                if call and pos and pos + len(rest) == size and rest in LANGUAGE_FUNCTIONS and len(rest) > 1:
                     out.append(Token("func", LANGUAGE_FUNCTIONS[rest], start + pos, end))
                     return
                 greek = next((rest[:cut] for cut in range(min(7, len(rest)), 3, -1)

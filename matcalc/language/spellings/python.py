@@ -119,17 +119,21 @@ class _Python:
     def read(self, tokens: list[Token]) -> list[Token]:
         self.tokens = tokens
         out: list[Token] = []
-        close: list[str] = []           # what to do at each closing bracket
         i = 0
         while i < len(tokens):
             token = tokens[i]
             text = token.text
+            if token.kind == "gone":
+                i += 1
+                continue
             if token.kind == "word":
                 i = self.word(i, out)
                 continue
             if token.kind == "op":
                 if text in ("*", "/"):
                     out.append(token if self.products else token._replace(text="n" + text))
+                elif text in ("+", "-") and not self.products:
+                    out.append(token._replace(value="broadcast"))
                 elif text == "**":
                     out.append(token._replace(text="^" if self.products else "n**"))
                 elif text == "@":
@@ -152,7 +156,6 @@ class _Python:
             else:
                 out.append(token)
             i += 1
-        del close
         return out
 
     @staticmethod
@@ -177,7 +180,8 @@ class _Python:
             out.append(tokens[i])
             return i + 1
         if name in ("np_ones", "np_zeros"):
-            del tokens[j], tokens[i + 1]
+            self.drop(j, j + 1)
+            self.drop(i + 1, i + 2)
             out.append(tokens[i])
             return i + 1
         if name in ("block", "bmat") and tokens[i + 2].text == "[":
@@ -194,7 +198,6 @@ class _Python:
                         tokens[k] = tokens[k]._replace(kind="gone")
                 elif text == "," and not depth:
                     tokens[k] = tokens[k]._replace(text=";")
-            tokens[i + 2:j] = [t for t in tokens[i + 2:j] if t.kind != "gone"]
             out[-1] = out[-1]._replace(text="same")
         elif tokens[i + 1].text == "(":
             tokens[i + 1], tokens[j] = tokens[i + 1]._replace(text="["), tokens[j]._replace(text="]")
@@ -202,6 +205,10 @@ class _Python:
             out[-1] = out[-1]._replace(text="same")
         out.append(tokens[i])
         return i + 1
+
+    def drop(self, start: int, stop: int) -> None:
+        for k in range(start, stop):
+            self.tokens[k] = self.tokens[k]._replace(kind="gone")
 
     def word(self, i: int, out: list[Token]) -> int:
         tokens = self.tokens
@@ -310,11 +317,11 @@ class _Python:
             if not depth:
                 break
         if tokens[j].text == "[" and tokens[j + 1].text == "1" and tokens[j + 2].text == "]":
-            del tokens[j:j + 3]
+            self.drop(j, j + 3)
         elif tokens[j].text == "[" and tokens[j + 1].text == "-" and tokens[j + 2].text == "1" and tokens[j + 3].text == "]":
-            del tokens[j:j + 4]
+            self.drop(j, j + 4)
         elif tokens[j].text == "." and tokens[j + 1].text == "logabsdet":
-            del tokens[j:j + 2]
+            self.drop(j, j + 2)
         out.append(Token("func", "logdet", token.start, token.end))
         return i + 1
 
