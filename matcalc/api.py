@@ -219,6 +219,10 @@ def build_all(terms: Terms, typed: Typed, root: Node) -> dict[Node, Any]:
     uses: dict[Node, int] = {}
     order = list(postorder([root], lambda n: n.args))
     indices = {node.value for node in order if node.op == "sumover"}
+    if len(order) > DEEP:       # sympy's cache would compare these terms, level by level, with equal ones of an earlier question
+        from sympy.core.cache import clear_cache
+
+        clear_cache()
     for node in order:
         for a in node.args:
             if a.op == "let":
@@ -234,6 +238,9 @@ def build_all(terms: Terms, typed: Typed, root: Node) -> dict[Node, Any]:
         if uses.get(node, 0) > 1 and getattr(built[node], "args", ()):
             terms.opaque.add(built[node])
     return built
+
+
+DEEP = 400      # nodes from which a program counts as deep
 
 
 def terms_number(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """Console sessions as they are shown in README.md and in tests/golden: commands after `$ `, below each its output.
 
-`python tests/consoles.py` writes all outputs anew; look at the difference before you keep it.
+`python tests/consoles.py` writes the outputs that have changed anew; look at the difference before you keep it.
 """
 from __future__ import annotations
 

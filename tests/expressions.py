@@ -353,9 +353,9 @@ class Maker:
             case "logsumexp":
                 return call("logsumexp", self.any(d))
             case "max":
-                return call("max", self.any(d))
+                return call("max", self.vector(n, d))
             case "min":
-                return call("min", self.any(d))
+                return call("min", self.vector(n, d))
             case "quotient":
                 return divide(self.number(d), self.positive(d))
             case "log":

@@ -9,7 +9,7 @@ Each problem is a well-shaped expression drawn by `expressions.py` (seed S, S+1,
 with `--count 1 --seed …`).  What is reported:
 
     crash       an exception that isn't a MatcalcError           refused     a MatcalcError: an answer was due
-    slow        no answer within 2 s                             wrong       the oracle's numeric derivative differs
+    slow        no answer in 2 s of CPU                          wrong       the oracle's numeric derivative differs
     unreadable  the oracle cannot read the printed answer        disagree    matcalc's own check and the oracle differ
     loop        the printed answer, read back and printed again, is another text
     longer      (--longer) the answer, read back, simplifies to something shorter
@@ -60,7 +60,7 @@ class Verdict:
 
 @contextlib.contextmanager
 def limit(seconds: float) -> Iterator[None]:
-    """Interrupts what runs inside after so many seconds; no limit where there is no alarm (Windows)."""
+    """Interrupts what runs inside after so many seconds of processor time; no limit where there is no alarm (Windows)."""
     if not hasattr(signal, "setitimer"):
         yield
         return
@@ -68,13 +68,13 @@ def limit(seconds: float) -> Iterator[None]:
     def ring(*_: object) -> None:
         raise TooSlow
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGPROF, ring)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def weight(tree: Any) -> int:
@@ -100,7 +100,7 @@ def judge(case: Case, *, longer: bool = False, draws: int = 2, seconds: float = 
     import matcalc
 
     options = {"constrained": True} if case.get("constrained") else {}
-    start = time.perf_counter()
+    start = time.process_time()
     text = ""
     try:
         with limit(seconds):
@@ -109,14 +109,14 @@ def judge(case: Case, *, longer: bool = False, draws: int = 2, seconds: float = 
             text = result.text
             own = result.check()
     except TooSlow:
-        return Verdict("slow", text, "while checking" if text else "no answer", time.perf_counter() - start)
+        return Verdict("slow", text, "while checking" if text else "no answer", time.process_time() - start)
     except matcalc.MatcalcError as error:
         if re.search(r"linear map d(exp|log|sqrt)m has no closed", str(error)):
-            return Verdict("undecided", "", str(error), time.perf_counter() - start)
-        return Verdict("refused", "", f"{type(error).__name__}: {error}", time.perf_counter() - start)
+            return Verdict("undecided", "", str(error), time.process_time() - start)
+        return Verdict("refused", "", f"{type(error).__name__}: {error}", time.process_time() - start)
     except Exception as error:      # any failure is the finding
-        return Verdict("crash", text, f"{type(error).__name__}: {error}", time.perf_counter() - start)
-    spent = time.perf_counter() - start
+        return Verdict("crash", text, f"{type(error).__name__}: {error}", time.process_time() - start)
+    spent = time.process_time() - start
     if BEYOND.search(text):
         return Verdict("ok" if own.ok else "disagree", text, f"own check: {own.status} {own.reason}", spent)
     try:

@@ -10,17 +10,19 @@ import pytest
 ROOT = Path(__file__).parent.parent / "matcalc"
 FILES = sorted(ROOT.rglob("*.py"))
 
-# A stage may import those before it.  The operation table belongs to the terms but is plain data, which every stage reads;
-# the numerics stand before the rules, which they verify, and so can't know the calculus that they check.
-STAGES = ("errors", "terms.operations", "language", "terms", "numerics", "rulebook", "calculus", "output", "api", "", "cli",
-          "__main__")
+# A stage may import those before it.  The operation table is plain data, which every stage reads; the printers need only the
+# terms; the numerics stand before the rules, which they verify, and so can't know the calculus that they check.
+STAGES = ("errors", "terms.operations", "language", "terms", "printers", "numerics", "rulebook", "calculus", "output", "api",
+          "claims", "solve", "program", "", "cli", "__main__")
+PRINTERS = {f"output.{name}" for name in ("printer", "text", "unicode", "latex")}
 LAZY = {("errors", "output")}       # str(error) is rendered by the last stage, looked up when it is asked for
+COMPILES = "matcalc.output.code.load"       # our own output, for `Result.function()`
 
 
 def stage(module: str) -> str:
     """The stage that a module of ours belongs to."""
     name = module.removeprefix("matcalc").lstrip(".")
-    return next((s for s in (name, name.partition(".")[0]) if s in STAGES), name.partition(".")[0])
+    return "printers" if name in PRINTERS else name if name in STAGES else name.partition(".")[0]
 
 
 def imports(file: Path) -> Iterator[tuple[str, bool]]:
@@ -78,6 +80,8 @@ def test_no_text_is_ever_executed(file: Path) -> None:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
+            if name_of(file) == COMPILES and called in ("exec", "compile"):
+                continue
             assert called == "re.compile" or called.split(".")[-1] not in forbidden, f"{file}:{node.lineno} calls {called}"
 
 

@@ -20,7 +20,7 @@ from matcalc.errors import MatcalcError
 from matcalc.language.declare import Declaration, parse_shapes
 from matcalc.language.size import ONE as ONE_SIZE
 from matcalc.rulebook.load import Rule, RuleBook
-from matcalc.terms.build import Terms, is_array
+from matcalc.terms.build import Terms, is_array, same
 from matcalc.terms.nodes import MatrixFunction, ScalarFunction, op_name
 from matcalc.terms.operations import NAMES, TABLE
 from matcalc.terms.view import build_tree, size_symbol, view
@@ -182,7 +182,7 @@ def match(terms: Terms, identity: Identity, p: Any, x: Any, b: Binding) -> Itera
     """The bindings under which pattern p is x."""
     if p in identity.variables:
         if p in b:
-            if b[p] == x:
+            if same(b[p], x):
                 yield b
             return
         if is_array(p) != is_array(x):
@@ -324,7 +324,7 @@ def assumption_rules(terms: Terms, typed: Any, build_all: Any) -> Sequence[Rewri
 
     def rewrite(terms: Terms, x: Any) -> tuple[str, Any] | None:
         for left, right in pairs:
-            if x == left:
+            if same(x, left):
                 return "assumption", right
             if isinstance(left, sp.MatMul) and isinstance(x, sp.MatMul):
                 run, factors = left.args, split_ones(terms, x.args)

@@ -16,7 +16,7 @@ from sympy import Add, MatAdd, MatMul, Mul, Pow, S
 
 from matcalc.calculus.cost import cost
 from matcalc.language.syntax import postorder
-from matcalc.terms.build import Terms, is_array
+from matcalc.terms.build import Terms, is_array, same
 from matcalc.terms.nodes import Entry, MatrixFunction, ScalarFunction, op_name
 from matcalc.terms.operations import TABLE
 from matcalc.terms.view import assemble, children, translate, view
@@ -81,7 +81,10 @@ class Simplifier:
             new = node
             if op != "leaf" and any(done[a] is not a for a in operands):
                 new = assemble(terms, op, tuple(done[a] for a in operands), value)
-            done[node] = self.settle(new) if op != "leaf" else new
+            new = self.settle(new) if op != "leaf" else new
+            if node in terms.opaque and new is not node:
+                terms.opaque.add(new)
+            done[node] = new
         return done[x]
 
     def settle(self, x: Any) -> Any:
@@ -200,7 +203,8 @@ class Simplifier:
                     counts.setdefault(base, []).append(term)
         for base, members in counts.items():
             if 2 <= len(members) < len(e.args):
-                rest = [a for a in e.args if a not in members]
+                chosen = set(members)
+                rest = [a for a in e.args if a not in chosen]
                 yield Add(common_monomial(Add(*members)), *rest)
 
     # ------------------------------------------------------------------ sums of products
@@ -289,7 +293,7 @@ class Simplifier:
 
     def divide(self, end: Any, f: Any, side: int) -> Any:
         """end = f · result (on the left, side 0) or result · f."""
-        if end == f:
+        if same(end, f):
             return self.terms.identity(self.terms.shape(f)[1 + side])
         base, k = self.terms.base(end)
         return self.terms.power(base, k - 1)

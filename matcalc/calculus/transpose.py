@@ -11,14 +11,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sympy import S
+from sympy import MatrixSymbol, S, ZeroMatrix
 
+from matcalc.calculus.cost import cost
 from matcalc.calculus.linearize import Linearizer, binder, is_linear, is_zero, where_sizes
 from matcalc.errors import UnsupportedError
 from matcalc.language.syntax import Node
 from matcalc.rulebook.load import Rule
 from matcalc.terms.build import is_array
 from matcalc.terms.view import build_tree, view
+
+
+LONG = 2000     # printed size from which a cotangent is kept as one piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,12 @@ class Transposer:
             got = parts.pop(node, None)
             if got is None:
                 continue
-            g = self.tidy(terms.add(*(c for _, c in sorted(got, key=first)))) if len(got) > 1 else got[0][1]
+            if len(got) > 1:
+                g = self.tidy(terms.add(*(c for _, c in sorted(got, key=first))))
+                if cost(terms, g) > LONG and g not in leaves and not isinstance(g, ZeroMatrix | MatrixSymbol):
+                    terms.opaque.add(g)     # too long to be simplified together with what comes before it
+            else:
+                g = got[0][1]
             if node in wanted:
                 result[node] = g
                 if node in leaves:

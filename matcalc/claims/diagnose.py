@@ -32,6 +32,7 @@ from matcalc.rulebook.load import RuleBook
 ENOUGH = 5.0            # a finding this far-fetched is only looked for when there is no other
 LARGEST_POOL, LARGEST_PART = 28, 9
 MOST_OCCURRENCES = 6
+COMPOSED = frozenset({"number", "size", "symbol", "pi", "neg", "div", "add", "sub"})
 ENTRYWISE = {"expm": "exp", "logm": "log", "sqrtm": "sqrt", "exp": "expm", "log": "logm", "sqrt": "sqrtm"}
 
 
@@ -119,10 +120,9 @@ def diagnose(case: Case) -> tuple[Finding, ...]:
     """All that was found, best first; one finding for each corrected formula."""
     found: list[Finding] = []
     with np.errstate(all="ignore"):
-        for look in (whole, structured, occurrences, terms_of_sums, missing_part, edited, other_worlds, other_functions):
-            found += look(case)
-        if not any(f.cost < ENOUGH for f in found):
-            found += twice(case)
+        for limit, look in LOOKS:
+            if not any(f.cost < limit for f in found):
+                found += look(case)
     found = together(sorted(found, key=lambda f: f.cost))
     kept: list[Finding] = []
     for f in found:
@@ -166,7 +166,7 @@ def coefficient(case: Case, values: Sequence[float]) -> Coefficient | None:
     for node, there in case.atoms:
         for e, far in ((1, 0.1), (-1, 0.1), (2, 0.2), (-2, 0.2)):
             with np.errstate(all="ignore"):
-                powers.append((raised(node, e), [float(v) ** e for v in there], far + 0.02 * size(node)))
+                powers.append((raised(node, e), [float(v) ** e for v in there], far + (0.0 if node.op in ("size", "symbol") else 0.5 + 0.1 * size(node))))
     best: Coefficient | None = None
     for node, there, far in powers:
         rest = rational([v / a for v, a in zip(values, there, strict=True)]) if all(there) else None
@@ -207,12 +207,12 @@ def atoms(case: Case) -> list[tuple[Node, list[float]]]:
     """The numbers that a missing factor may be made of: sizes, scalar symbols, numbers that occur in the question or its answer."""
     from matcalc.language.size import Size
 
+    single = case.scene.targets[0].size == 1        # of a number any other is a multiple
     nodes = [Node("size", (), Size.of(name)) for name in case.question.typed.sizes]
     nodes += [Node("symbol", (), name) for name, d in declarations(case.question).items() if d.is_number and name not in case.question.typed.sizes]
-    for tree in trees(case):
-        nodes += [n for n in postorder([tree], lambda n: n.args)
-                  if n.op not in ("number", "size", "symbol", "pi", "neg", "div", "mul") and size(n) <= LARGEST_PART and case.scene.value(n) is not None
-                  and case.scene.value(n).size == 1]       # type: ignore[union-attr]
+    for tree in () if single else trees(case):
+        nodes += [n for n in postorder([tree], lambda n: n.args) if n.op not in COMPOSED and size(n) <= LARGEST_PART
+                  and (value := case.scene.value(n)) is not None and value.size == 1]
     found = []
     for node in distinct_in_order(nodes):
         values = [case.scene.value(node, at) for at in range(len(case.scene.points))]
@@ -430,28 +430,31 @@ def terms_of_sums(case: Case) -> Iterator[Finding]:
         yield from judged(case, term, c)
 
 
-def needed(case: Case, put: Callable[[Node | None], Node], node: Node) -> Coefficient | None:
+def needed(case: Case, put: Callable[[Node | None], Node], node: Node, *, deep: bool = True) -> Coefficient | None:
     """The multiple of a term that makes the claim right, where the claim is affine in it."""
     if case.claim.typed is None:
         return next((Coefficient(number(c), Fraction(c)) for c in (0, -1) if case.right(put(times(number(c), node) if c else None))), None)
-    without, once = put(None), put(node)
+    once, twice_ = put(node), put(times(number(2), node))
     values = []
     for at, target in enumerate(case.scene.targets):
-        p, q = case.scene.value(without, at), case.scene.value(once, at)
-        if p is None or q is None or q.shape != target.shape or (p.shape != target.shape and p.size != 1):
-            return None
+        p, q = case.scene.value(once, at), case.scene.value(twice_, at)
+        if p is None or q is None or q.shape != target.shape or p.shape != target.shape:
+            break
         slope = q - p
         square = float((slope * slope).sum())
         if not square:
             return None
-        c = float((slope * (target - p)).sum()) / square
-        if not close(p + c * slope, target, case.scene.tolerance):
-            values = []
+        c = 1 + float((slope * (target - p)).sum()) / square
+        if not close(p + (c - 1) * slope, target, case.scene.tolerance):
             break
         values.append(c)
-    if values:
-        return coefficient(case, [0.0 if abs(v) < 1e-7 else v for v in values])
-    for c in (Fraction(0), Fraction(-1), Fraction(2), Fraction(1, 2)):      # not affine: try the usual ones
+    if len(values) == len(case.scene.targets):
+        values = [0.0 if abs(v) < 1e-7 else v for v in values]
+        plain = rational(values)
+        found = Coefficient(number(plain), plain) if plain is not None else coefficient(case, values) if deep else None
+        if found is not None:
+            return found
+    for c in (Fraction(0), Fraction(1), Fraction(-1), Fraction(2), Fraction(-2), Fraction(1, 2)):      # not affine: try the usual ones
         if case.scene.holds(put(times(number(c), node) if c else None)):
             return Coefficient(number(c), c)
     return None
@@ -509,7 +512,20 @@ def missing_part(case: Case) -> Iterator[Finding]:
 def edited(case: Case) -> Iterator[Finding]:
     """One change of one place, alone or together with a factor."""
     tree = Tree(case.claim.root)
-    for edit in tree.edits(pool(case)):
+    yield from those_right(case, tree, tree.edits(pool(case)))
+
+
+def inserted(case: Case) -> Iterator[Finding]:
+    """A factor or a term that is missing in one place."""
+    tree = Tree(case.claim.root)
+    yield from those_right(case, tree, tree.inserted(pool(case)))
+    if case.claim.typed is not None:
+        yield from added(case, tree)
+
+
+def those_right(case: Case, tree: Tree, edits: Iterable[Edit]) -> Iterator[Finding]:
+    """The edits that make the claim right, alone or together with a factor."""
+    for edit in edits:
         if edit.tree is case.claim.root or (edit.node is tree.root and edit.kind in ("transpose", "untranspose") and case.claim.typed is not None):
             continue
         root = case.right(edit.tree)
@@ -520,24 +536,25 @@ def edited(case: Case) -> Iterator[Finding]:
             if c is not None and c.value is not None:
                 how = "the sign is wrong" if c.value == -1 else f"the factor {case.show(c.tree)} is missing"
                 yield Finding(edit.kind, edit.cost + 1.3, f"{words_of(case, edit)}, and {how}", case.expr(times(c.tree, edit.tree)))
-    if case.claim.typed is not None:
-        yield from added(case, tree)
 
 
 def added(case: Case, tree: Tree) -> Iterator[Finding]:
     """A term that is missing inside the claim."""
     shapes = {node: case.scene.value(node) for node in tree.order}
-    for part in pool(case):
+    for part in pool(case, numbers=True):
         there = case.scene.value(part)
         for node in tree.order:
             value = shapes[node]
-            if value is None or there is None or value.shape != there.shape or same(node, part) or there.size == 1:
+            if value is None or there is None or same(node, part) or value.shape != there.shape and (
+                    part.op != "number" and (value.size > 1 or node.op != "number")):
+                continue
+            if value.size == there.size == 1 and (node is tree.root or only_number(tree, node)):
                 continue
 
             def put(new: Node | None, node: Node = node) -> Node:
                 return tree.root if new is None else tree.replaced(node, Node("add", (node, new)))
 
-            c = needed(case, put, part)
+            c = needed(case, put, part, deep=False)
             if c is None or not c.value:
                 continue
             root = case.right(put(times(c.tree, part)))
@@ -547,6 +564,11 @@ def added(case: Case, tree: Tree) -> Iterator[Finding]:
                 whole_ = "" if node is tree.root else f" after {case.show(node)}"
                 yield Finding("missing-term", 2.3 + 0.03 * size(part) + 0.3 * (node is not tree.root) + 0.3 * (c.value not in (1, -1)),
                               f"a term is missing{whole_}: {sign}{shown}", case.expr(root))
+
+
+def only_number(tree: Tree, node: Node) -> bool:
+    """Whether a number stands where only a number can: a coefficient or an exponent."""
+    return any(p.op in ("power", "hpower") and p.args[1] is node or p.op == "mul" and node.op == "number" for p in tree.parents[node])
 
 
 def trees(case: Case) -> list[Node]:
@@ -562,12 +584,14 @@ def trees(case: Case) -> list[Node]:
     return found
 
 
-def pool(case: Case) -> list[Node]:
+def pool(case: Case, numbers: bool = False) -> list[Node]:
     """Parts of the answer and the question from which a missing factor or term may come, the simpler first."""
     parts = [n for tree in trees(case) for n in postorder([tree], lambda n: n.args)
              if n.op not in ("number", "size", "pi", "let") and size(n) <= LARGEST_PART]
     parts += [Node("transpose", (n,)) for n in parts if n.op == "symbol"]
-    arrays = [n for n in parts if (value := case.scene.value(n)) is not None and value.size > 1]
+    if numbers:
+        parts.append(number(1))
+    arrays = [n for n in parts if (value := case.scene.value(n)) is not None and (value.size > 1 or numbers)]
     return distinct(arrays)[:LARGEST_POOL]
 
 
@@ -684,3 +708,10 @@ def twice(case: Case) -> Iterator[Finding]:
                 words = f"two things: {words_of(case, edit)}; {words_of(case, other)}"
                 yield Finding(edit.kind, ENOUGH + edit.cost, words, case.expr(root))
                 return
+
+
+# what is looked for, the likelier first; a search is left out where something less far-fetched than its limit was found
+LOOKS: tuple[tuple[float, Callable[[Case], Iterable[Finding]]], ...] = (
+    (9.0, whole), (1.9, structured), (1.5, occurrences), (1.5, other_functions), (1.8, terms_of_sums), (1.9, missing_part), (2.0, edited),
+    (2.0, other_worlds), (2.3, inserted), (ENOUGH, twice),
+)

@@ -60,6 +60,7 @@ class Tree:
         self.root = root
         self.order = list(postorder([root], lambda n: n.args))
         self.parents: dict[Node, list[Node]] = {}
+        self._above: dict[Node, tuple[Node, ...]] = {}
         for node in self.order:
             for a in node.args:
                 self.parents.setdefault(a, []).append(node)
@@ -67,10 +68,22 @@ class Tree:
     def replaced(self, old: Node, new: Node) -> Node:
         """The root with one node replaced."""
         changed = {old: new}
-        for node in self.order:
-            if node not in changed and any(a in changed for a in node.args):
-                changed[node] = Node(node.op, tuple(changed.get(a, a) for a in node.args), node.value, node.span)
+        for node in self.above(old):
+            changed[node] = Node(node.op, tuple(changed.get(a, a) for a in node.args), node.value, node.span)
         return changed.get(self.root, self.root)
+
+    def above(self, node: Node) -> tuple[Node, ...]:
+        """The nodes that contain a node, from the inside out."""
+        if node not in self._above:
+            found: set[Node] = set()
+            stack = [node]
+            while stack:
+                for parent in self.parents.get(stack.pop(), ()):
+                    if parent not in found:
+                        found.add(parent)
+                        stack.append(parent)
+            self._above[node] = tuple(n for n in self.order if n in found)
+        return self._above[node]
 
     def heads(self, ops: frozenset[str]) -> Iterator[Node]:
         """The top nodes of the chains of these operations, outermost first."""
@@ -87,21 +100,20 @@ class Tree:
             parts = summands(head)
             for i, (sign, node) in enumerate(parts):
                 def with_node(new: Node | None, i: int = i, head: Node = head, parts: Sequence[tuple[int, Node]] = parts) -> Node:
-                    kept = [(s, new if k == i and new is not None else n) for k, (s, n) in enumerate(parts) if k != i or new is not None]
+                    kept = [(1, new) if k == i and new is not None else part for k, part in enumerate(parts) if k != i or new is not None]
                     return self.replaced(head, total(kept))
                 yield Term(node, sign, len(parts) - 1, head is self.root, with_node)
 
     # ---- all other changes ----
 
     def edits(self, pool: Sequence[Node]) -> Iterator[Edit]:
-        """Changes of one place; `pool` are trees from which a missing factor or term may come."""
+        """Changes of one place; `pool` are trees of the question, whose names may have been meant."""
         yield from self.transposed()
         yield from self.reordered()
         yield from self.inverted()
         yield from self.renamed(pool)
         yield from self.removed()
         yield from self.wrapped()
-        yield from self.inserted(pool)
 
     def transposed(self) -> Iterator[Edit]:
         for node in self.order:

@@ -5,6 +5,7 @@ import sys
 
 import typer
 
+import matcalc
 from matcalc.errors import MatcalcError
 
 OK, NO, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
@@ -19,13 +20,7 @@ app = typer.Typer(name="matcalc", add_completion=False, rich_markup_mode="rich",
 @app.callback(invoke_without_command=True)
 def _main(version: bool = typer.Option(False, "--version", help="Show the version and leave.", show_default=False)) -> None:
     if version:
-        from importlib.metadata import PackageNotFoundError
-        from importlib.metadata import version as installed
-
-        try:
-            write(f"matcalc {installed('matcalc-cli')}")
-        except PackageNotFoundError:
-            write("matcalc (run from its source, not installed)")
+        write(f"matcalc {matcalc.__version__}")
         raise typer.Exit
 
 

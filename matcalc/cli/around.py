@@ -93,9 +93,8 @@ def rules(asked: Options) -> int:
     if not rows:
         raise DeclarationError("unknown-rule", f"no rule has {asked.word!r} in its name, kind or formula",
                                hint="matcalc rules lists them all")
-    verdicts = {row.name: _stored(row) for row in rows}
-    if asked.verify:
-        verdicts = {row.name: _verified(book.by_name[row.name]) for row in rows}
+    fresh = {rule.name for rule in (book if asked.verify else book.extra)}
+    verdicts = {row.name: _verified(book.by_name[row.name]) if row.name in fresh else _stored(row) for row in rows}
     width = report.width_of(sys.stdout)
     lines: list[report.Line] = []
     for kind in dict.fromkeys(row.kind for row in rows):
@@ -125,11 +124,10 @@ def explain(asked: Options) -> int:
     from matcalc.output import report
     from matcalc.rulebook import load
 
-    errors = error_pages()
-    if asked.name in errors:
+    book = load.load_user_rules(asked.rules) if asked.rules else load.rule_book()
+    if asked.name not in book.by_name and asked.name in (errors := error_pages()):
         report.show(report.page(asked.name, errors[asked.name], width=report.width_of(sys.stdout)), sys.stdout)
         return OK
-    book = load.load_user_rules(asked.rules) if asked.rules else load.rule_book()
     head, *rest = load.explain(asked.name, book).splitlines()
     report.show([((head, "answer"),), *(((line, ""),) for line in rest)], sys.stdout)
     return OK

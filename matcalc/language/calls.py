@@ -2,6 +2,7 @@
 
 The part of the grammar that knows the operation table; `grammar` is the rest of it.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -13,12 +14,13 @@ from matcalc.errors import LanguageError, Span
 from matcalc.language.guess import Guess
 from matcalc.language.spellings.library import MACROS, ORDERS, Call
 from matcalc.language.syntax import Node, postorder
-from matcalc.language.tokens import CLOSERS, LETTER_NAMES, MAX_NESTING, Token
+from matcalc.language.tokens import CLOSERS, MAX_NESTING, Token
 from matcalc.terms.operations import TABLE
 
 ADDITIVE, UNARY, PRODUCT, JUXTAPOSED = 10, 20, 30, 40
-IGNORED_OPTIONS = frozenset({"keepdims", "keepdim", "keep_dims", "dtype", "out", "full_matrices", "lower", "device", "requires_grad", "reduction",
-                             "order", "sym_pos", "assume_a", "optimize", "name", "where", "hermitian", "precision"})
+IGNORED_OPTIONS = frozenset({
+    "keepdims", "keepdim", "keep_dims", "dtype", "out", "full_matrices", "lower", "device", "requires_grad", "reduction",
+    "order", "sym_pos", "assume_a", "optimize", "name", "where", "hermitian", "precision"})
 
 
 def make(op: str, args: tuple[Node, ...], span: Span, value: object = None) -> Node:
@@ -29,22 +31,29 @@ def make(op: str, args: tuple[Node, ...], span: Span, value: object = None) -> N
 class Cursor:
     """The tokens of one statement with a place in them, and what the whole grammar shares."""
 
-    def __init__(self, tokens: list[Token], source: str, known: frozenset[str], lets: dict[str, Node], rule: bool,
-                 macros: Mapping[str, tuple[tuple[str, ...], Node]]) -> None:
+    def __init__(
+        self,
+        tokens: list[Token],
+        source: str,
+        known: frozenset[str],
+        lets: dict[str, Node],
+        rule: bool,
+        macros: Mapping[str, tuple[tuple[str, ...], Node]],
+    ) -> None:
         self.macros = macros
         self.tokens, self.source, self.known, self.lets, self.rule = tokens, source, known, lets, rule
         self.i, self.depth = 0, 0
         self.bars: list[str] = []
         self.guess = Guess()
-        self.lone_t: bool | None = None     # whether the letter t only occurs as an exponent
+        self.lone_t: bool | None = None  # whether the letter t only occurs as an exponent
         self.notes: list[str] = []
-        self.glued: Node | None = None      # the product just made by juxtaposition, if nothing closed it
+        self.glued: Node | None = None  # the product just made by juxtaposition, if nothing closed it
 
     def fail(self, code: str, message: str, span: Span, hint: str | None = None) -> NoReturn:
         raise LanguageError(code, message, hint=hint, span=span, source=self.source)
 
     def shown(self, token: Token) -> str:
-        return self.source[token.start:token.end] or token.text
+        return self.source[token.start : token.end] or token.text
 
     def at(self, text: str) -> bool:
         token = self.tokens[self.i]
@@ -55,14 +64,22 @@ class Cursor:
         if token.kind == "op" and token.text == text:
             self.i += 1
             return token
-        self.unexpected(token, f"`{text}` is expected")
+        return self.unexpected(token, f"`{text}` is expected")
 
     def unexpected(self, token: Token, wanted: str = "") -> NoReturn:
         if token.kind == "end":
             before = self.tokens[self.i - 1] if self.i else token
-            self.fail("unexpected-end", "the expression ends too early" + (f": {wanted}" if wanted else f" after `{self.shown(before)}`"
-                      if self.i else ""), (before.start, before.end))
-        self.fail("unexpected-token", f"`{self.shown(token)}` is unexpected here" + (f": {wanted}" if wanted else ""), (token.start, token.end))
+            self.fail(
+                "unexpected-end",
+                "the expression ends too early"
+                + (f": {wanted}" if wanted else f" after `{self.shown(before)}`" if self.i else ""),
+                (before.start, before.end),
+            )
+        self.fail(
+            "unexpected-token",
+            f"`{self.shown(token)}` is unexpected here" + (f": {wanted}" if wanted else ""),
+            (token.start, token.end),
+        )
 
     def too_deep(self) -> NoReturn:
         token = self.tokens[self.i]
@@ -98,7 +115,7 @@ class Calls(Cursor):
     def nabla(self, token: Token) -> Node:
         self.i += 1
         after = self.tokens[self.i]
-        if after.text == "_" and after.kind == "op" or after.kind == "sub":     # ∇_x f
+        if (after.text == "_" and after.kind == "op") or after.kind == "sub":  # ∇_x f
             self.i += 1
             if after.kind == "op":
                 self.i += 1 if self.tokens[self.i].text != "{" else 3
@@ -108,8 +125,12 @@ class Calls(Cursor):
             return self.call(Token("func", "∇" + after.text, token.start, after.end, after.value))
         if after.kind == "name" and self.tokens[self.i + 1].text == "(":
             return self.call(Token("func", "∇" + after.text, token.start, after.end, ("unknown", False)))
-        self.fail("unexpected-token", "`∇` needs a function: the derivative is asked for by the command", (token.start, token.end),
-                  "leave out the `∇`")
+        return self.fail(
+            "unexpected-token",
+            "`∇` needs a function: the derivative is asked for by the command",
+            (token.start, token.end),
+            "leave out the `∇`",
+        )
 
     def argument(self) -> Node:
         """The argument of a function written without brackets, or with them."""
@@ -127,8 +148,8 @@ class Calls(Cursor):
         self.i += 1
         opener = self.tokens[self.i]
         raised: tuple[str, Node] | None = None
-        if token.value is None and (opener.kind == "sup" or opener.kind == "op" and opener.text == "^"):
-            if opener.kind == "sup" and opener.text[-1:].isdigit():       # sin²(x)
+        if token.value is None and (opener.kind == "sup" or (opener.kind == "op" and opener.text == "^")):
+            if opener.kind == "sup" and opener.text[-1:].isdigit():  # sin²(x)
                 self.i += 1
                 raised = self.superscript(opener)
             elif opener.kind == "op":
@@ -149,9 +170,12 @@ class Calls(Cursor):
 
     def bare_call(self, token: Token, opener: Token) -> Node:
         """`log|X|`, `tr A B`, `log det X`: the argument is the product that follows."""
-        if opener.kind == "end" or opener.kind == "op" and not self.opens(opener):
-            self.fail("unexpected-end" if opener.kind == "end" else "unexpected-token",
-                      f"the function `{self.shown(token)}` needs an argument", (token.start, token.end))
+        if opener.kind == "end" or (opener.kind == "op" and not self.opens(opener)):
+            self.fail(
+                "unexpected-end" if opener.kind == "end" else "unexpected-token",
+                f"the function `{self.shown(token)}` needs an argument",
+                (token.start, token.end),
+            )
         if opener.kind == "func":
             inner = self.postfix(self.postless(opener))
             if token.text == "log" and inner.op == "det":
@@ -160,7 +184,7 @@ class Calls(Cursor):
         if opener.kind == "op":
             return self.apply(token.text, (self.postfix(self.postless(opener)),), token)
         node = self.postfix(self.postless(opener))
-        while (after := self.tokens[self.i]).kind in ("name", "num", "made") or after.kind == "op" and after.text == "(":
+        while (after := self.tokens[self.i]).kind in ("name", "num", "made") or (after.kind == "op" and after.text == "("):
             right = self.postfix(self.postless(after))
             node = make("mul", (node, right), (node.span[0], right.span[1]))
         return self.apply(token.text, (node,), token)
@@ -175,7 +199,9 @@ class Calls(Cursor):
                 self.fail("wrong-arguments", f"the function `{token.text}` needs an argument", span)
             if token.text in self.macros and not token.value[1]:
                 parameters, body = self.macros[token.text]
-                return substituted(body, dict(zip(parameters, self.exactly(len(parameters), tuple(args), token, span), strict=True)))
+                return substituted(
+                    body, dict(zip(parameters, self.exactly(len(parameters), tuple(args), token, span), strict=True))
+                )
             return make("unknown", tuple(args), span, (token.text, token.value[1]))
         return self.apply(token.text, tuple(args), token, span, options)
 
@@ -205,34 +231,39 @@ class Calls(Cursor):
             if not self.at(","):
                 break
             self.i += 1
-            if self.at(")") and token.value is None and args:      # (2, 3,)
+            if self.at(")") and token.value is None and args:  # (2, 3,)
                 break
         closing = self.expect(")")
         self.bars, self.glued = outer, None
         return args, options, closing
 
-    def apply(self, op: str, args: tuple[Node, ...], token: Token, span: Span | None = None, options: dict[str, Node] | None = None) -> Node:
+    def apply(
+        self, op: str, args: tuple[Node, ...], token: Token, span: Span | None = None, options: dict[str, Node] | None = None
+    ) -> Node:
         """The node of an operation on arguments; the parameters (axis, sizes) go to the value."""
         if span is None:
             span = (token.start, args[-1].span[1])
         if op in MACROS:
             return self.macro(op, args, token, span, options or {})
         for name, given in (options or {}).items():
-            if name in ("axis", "dim", "dims"):
-                args = (*args, given)
-            elif name in ("ord", "p"):
+            if name in ("axis", "dim", "dims", "ord", "p"):
                 args = (*args, given)
             elif name not in IGNORED_OPTIONS:
                 self.fail("wrong-arguments", f"`{self.shown(token)}` has no option `{name}`", given.span)
         quoted = next((a for a in args if a.op == "string"), None)
         if quoted is not None and op != "norm":
             self.fail("unexpected-token", "a quoted text is not a value", quoted.span)
-        if op == "root":        # √ of what is surely a square matrix is its square root
+        if op == "root":  # √ of what is surely a square matrix is its square root
             matrix = self.guess.kind(args[0]) == "matrix"
             if matrix:
                 self.notes.append("√ of a matrix was read as the matrix square root sqrtm")
             return self.apply("sqrtm" if matrix else "sqrt", args, token, span)
-        if op in ("logsumexp", "var", "std") and len(args) == 2 and not any(len(k) == 2 for k in parameters(op)) and (axis := _axis(args[1])) is not None:
+        if (
+            op in ("logsumexp", "var", "std")
+            and len(args) == 2
+            and not any(len(k) == 2 for k in parameters(op))
+            and (axis := _axis(args[1])) is not None
+        ):
             return self.reduction(op, args[0], axis, span)
         if op == "d":
             return make("d", self.exactly(1, args, token, span), span)
@@ -265,8 +296,10 @@ class Calls(Cursor):
         counts = sorted({len(k) for k in parameters(op)})
         if len(args) not in counts:
             wanted = " or ".join(map(str, counts))
-            self.fail("wrong-arguments", f"`{self.shown(token)}` takes {wanted} argument{'s' * (counts != [1])}, not {len(args)}", span)
-        self.fail("wrong-arguments", f"an argument of `{self.shown(token)}` must be {_wanted(op, len(args))}", args[-1].span)
+            self.fail(
+                "wrong-arguments", f"`{self.shown(token)}` takes {wanted} argument{'s' * (counts != [1])}, not {len(args)}", span
+            )
+        return self.fail("wrong-arguments", f"an argument of `{self.shown(token)}` must be {_wanted(op, len(args))}", args[-1].span)
 
     def reduction(self, op: str, a: Node, axis: int, span: Span) -> Node:
         """logsumexp, var and std along an axis, by their definitions."""
@@ -279,6 +312,7 @@ class Calls(Cursor):
 
     def macro(self, op: str, args: tuple[Node, ...], token: Token, span: Span, options: dict[str, Node]) -> Node:
         """A function of another library, said with ours."""
+
         def fail(problem: str) -> NoReturn:
             self.fail("wrong-arguments", f"`{self.shown(token)}` {problem}", span)
 
@@ -286,7 +320,9 @@ class Calls(Cursor):
 
     def exactly(self, count: int, args: tuple[Node, ...], token: Token, span: Span) -> tuple[Node, ...]:
         if len(args) != count:
-            self.fail("wrong-arguments", f"`{self.shown(token)}` takes {count} argument{'s' * (count > 1)}, not {len(args)}", span)
+            self.fail(
+                "wrong-arguments", f"`{self.shown(token)}` takes {count} argument{'s' * (count > 1)}, not {len(args)}", span
+            )
         return args
 
     def take(self, kinds: tuple[str, ...], args: tuple[Node, ...]) -> tuple[tuple[Node, ...], tuple[object, ...]] | None:
@@ -403,7 +439,9 @@ def substituted(body: Node, values: Mapping[str, Node]) -> Node:
             new[node] = values[node.value]
         else:
             args = tuple(new[a] for a in node.args)
-            new[node] = node if all(a is b for a, b in zip(args, node.args, strict=True)) else Node(node.op, args, node.value, node.span)
+            new[node] = (
+                node if all(a is b for a, b in zip(args, node.args, strict=True)) else Node(node.op, args, node.value, node.span)
+            )
     return new[body]
 
 

@@ -3,6 +3,7 @@
 Binding, from the tightest: postfix · juxtaposition · explicit products and quotients (one level, left to right) · minus · sums.
 Nothing is known here about shapes: bars, products and powers get their meaning in typing.
 """
+
 from __future__ import annotations
 
 from fractions import Fraction
@@ -11,16 +12,17 @@ from matcalc.errors import Span
 from matcalc.language.calls import ADDITIVE, JUXTAPOSED, PRODUCT, UNARY, Calls, folded, is_literal, is_one, make
 from matcalc.language.spellings.plain import size_text
 from matcalc.language.syntax import Node
-from matcalc.language.tokens import BARS, CLOSERS, MAX_NESTING, Token
+from matcalc.language.tokens import BARS, CLOSERS, MAX_NESTING, Token, mark
 
 INFIX: dict[str, tuple[int, str]] = {
-    "+": (ADDITIVE, "add"), "-": (ADDITIVE, "sub"), ".+": (ADDITIVE, "badd"), ".-": (ADDITIVE, "bsub"),
-    "*": (PRODUCT, "mul"), "@": (PRODUCT, "mul"), "/": (PRODUCT, "div"), ".*": (PRODUCT, "hadamard"), "./": (PRODUCT, "quotient"),
-    "⊗": (PRODUCT, "kron"), "\\": (PRODUCT, "solve"), "n*": (PRODUCT, "times"), "n/": (PRODUCT, "over"), "n@": (PRODUCT, "matmul"), "%o%": (PRODUCT, "outer"),
-}
-NORMS = {"": "norm", "F": "norm", "fro": "norm", "Fro": "norm", "HS": "norm", "2": "norm2", "1": "norm1", "∞": "norminf",
-         "inf": "norminf", "infty": "norminf", "Inf": "norminf", "*": "nuclear", "nuc": "nuclear", "tr": "nuclear", "op": "sigma_max",
-         "spec": "sigma_max"}
+    "+": (ADDITIVE, "add"), "-": (ADDITIVE, "sub"), ".+": (ADDITIVE, "badd"), ".-": (ADDITIVE, "bsub"), "*": (PRODUCT, "mul"),
+    "@": (PRODUCT, "mul"), "/": (PRODUCT, "div"), ".*": (PRODUCT, "hadamard"), "./": (PRODUCT, "quotient"),
+    "⊗": (PRODUCT, "kron"), "\\": (PRODUCT, "solve"), "n*": (PRODUCT, "times"), "n/": (PRODUCT, "over"),
+    "n@": (PRODUCT, "matmul"), "%o%": (PRODUCT, "outer")}
+NORMS = {
+    "": "norm", "F": "norm", "fro": "norm", "Fro": "norm", "HS": "norm", "2": "norm2", "1": "norm1", "∞": "norminf",
+    "inf": "norminf", "infty": "norminf", "Inf": "norminf", "*": "nuclear", "nuc": "nuclear", "tr": "nuclear",
+    "op": "sigma_max", "spec": "sigma_max"}
 BROADCAST = {"add": "badd", "sub": "bsub", "hadamard": "bmul", "quotient": "bdiv"}
 
 
@@ -39,8 +41,11 @@ class Expression(Calls):
             if token.text in ("<", ">", "<=", ">=", "!="):
                 self.fail("unexpected-token", f"`{self.shown(token)}` compares, but a value is needed", (token.start, token.end))
             if token.text == ",":
-                self.fail("unexpected-token", "a comma can only separate the arguments of a function or the entries of a block",
-                          (token.start, token.end))
+                self.fail(
+                    "unexpected-token",
+                    "a comma can only separate the arguments of a function or the entries of a block",
+                    (token.start, token.end),
+                )
             self.unexpected(token)
         return node
 
@@ -83,21 +88,21 @@ class Expression(Calls):
 
     def juxtapose(self, left: Node, right: Node, at: Token) -> Node:
         span = (left.span[0], right.span[1])
-        if is_one(right) and not is_literal(left):         # X 1
+        if is_one(right) and not is_literal(left):  # X 1
             right = make("ones", (), right.span)
-        elif is_one(left) and right.op == "transpose":     # 1 b'
+        elif is_one(left) and right.op == "transpose":  # 1 b'
             left = make("ones", (), left.span)
         return make("mul", (left, right), span)
 
     def infix(self, left: Node, token: Token, bp: int, op: str) -> Node:
         self.glued = None
-        if op in ("times", "over"):      # Python: entrywise, unless one of the two is surely a number
+        if op in ("times", "over"):  # Python: entrywise, unless one of the two is surely a number
             right = self.expression(bp)
             if op == "times":
                 op = "mul" if self.guess.is_number(left) or self.guess.is_number(right) else self.spread("hadamard", left, right)
             else:
                 op = "div" if self.guess.is_number(right) else self.spread("quotient", left, right)
-        elif op == "matmul":    # x @ A @ y from the right, so that vectors of one axis fit: x · (A y)
+        elif op == "matmul":  # x @ A @ y from the right, so that vectors of one axis fit: x · (A y)
             chain = [self.expression(PRODUCT)]
             while self.at("n@"):
                 self.i += 1
@@ -123,13 +128,18 @@ class Expression(Calls):
         return make(op, (left, right), (left.span[0], right.span[1]), "·" if token.value == "·" else None)
 
     def spread(self, op: str, left: Node, right: Node) -> str:
-        """NumPy's broadcasting: the operation that repeats a row or column, if one side is a matrix and the other surely isn't."""
+        """NumPy's broadcasting: the operation that repeats a row or column, if one side is a matrix and the other isn't."""
         kinds = self.guess.kind(left), self.guess.kind(right)
         matrix = kinds.index("matrix") if "matrix" in kinds else None
         if matrix is None or kinds[1 - matrix] not in ("row", "column"):
             return op
         other = (left, right)[1 - matrix]
-        sure = other.op == "symbol" and other.value in self.known or other.op in ("sum", "mean", "max", "min") and other.value is not None
+        sure = (
+            (other.op == "symbol"
+            and other.value in self.known)
+            or (other.op in ("sum", "mean", "max", "min")
+            and other.value is not None)
+        )
         return BROADCAST[op] if sure else op
 
     def quotient(self, left: Node, token: Token) -> Node:
@@ -141,15 +151,19 @@ class Expression(Calls):
         if after.kind in ("name", "func", "num", "made") or (after.kind == "op" and self.opens(after)):
             bracketed = first.text in ("(", "{") and first.kind == "op"
             number = right.op == "number" and after.start > right.span[1]
-            if not bracketed and not number or left.op in ("hadamard", "quotient"):
+            if (not bracketed and not number) or left.op in ("hadamard", "quotient"):
                 rest = self.expression(PRODUCT)
                 a, b, c = self.slice(left), self.slice(right), self.slice(rest)
-                self.fail("ambiguous-quotient", f"`{a} / {b} {c}` can be read in two ways", (left.span[0], rest.span[1]),
-                          f"write `({a} / {b}) {c}` or `{a} / ({b} {c})`")
+                self.fail(
+                    "ambiguous-quotient",
+                    f"`{a} / {b} {c}` can be read in two ways",
+                    (left.span[0], rest.span[1]),
+                    f"write `({a} / {b}) {c}` or `{a} / ({b} {c})`",
+                )
         return node
 
     def slice(self, node: Node) -> str:
-        text = self.source[node.span[0]:node.span[1]]
+        text = self.source[node.span[0] : node.span[1]]
         return text if len(text) <= 30 else text[:28] + "…"
 
     # ---- operands ----
@@ -208,13 +222,16 @@ class Expression(Calls):
                 self.fail("unexpected-token", "infinity is not a number here", (token.start, token.end))
             if text in INFIX and self.i:
                 before = self.tokens[self.i - 1]
-                self.fail("unexpected-token", f"an operand is missing between `{self.shown(before)}` and `{self.shown(token)}`",
-                          (before.start, token.end))
+                self.fail(
+                    "unexpected-token",
+                    f"an operand is missing between `{self.shown(before)}` and `{self.shown(token)}`",
+                    (before.start, token.end),
+                )
             if text in INFIX:
                 self.fail("unexpected-token", f"an operand is missing before `{self.shown(token)}`", (token.start, token.end))
         if kind == "string":
             self.fail("unexpected-token", "a quoted text is not a value", (token.start, token.end))
-        self.unexpected(token)
+        return self.unexpected(token)
 
     def symbol(self, token: Token) -> Node:
         name, span = token.text, (token.start, token.end)
@@ -232,11 +249,15 @@ class Expression(Calls):
             return Node("unit", (), size_text(name[2:]), span)
         if name == "e" and self.at("^") and not self.transposes(self.i + 1):
             self.i += 1
-            kind, exponent = self.exponent(of_e=True)
+            exponent = self.exponent(of_e=True)[1]
             return Node("exp", (exponent,), None, (span[0], exponent.span[1]))
         if name == "T":
-            self.fail("bare-transpose", "`T` is the transpose here, not a matrix", span,
-                      "write `A'` or `A^T` for a transpose, `T_0` for a matrix named T")
+            self.fail(
+                "bare-transpose",
+                "`T` is the transpose here, not a matrix",
+                span,
+                "write `A'` or `A^T` for a transpose, `T_0` for a matrix named T",
+            )
         return Node("symbol", (), name, span)
 
     def number(self, token: Token) -> Node:
@@ -244,7 +265,11 @@ class Expression(Calls):
         before = self.tokens[self.i - 1] if self.i else None
         self.i += 1
         value, end = self.literal(token), token.end
-        if (self.at("/") or self.at("n/")) and self.tokens[self.i + 1].kind == "num" and not (before is not None and before.text in ("/", "./", "n/", "\\", "^", ".^", "n**")):
+        if (
+            (self.at("/") or self.at("n/"))
+            and self.tokens[self.i + 1].kind == "num"
+            and not (before is not None and before.text in ("/", "./", "n/", "\\", "^", ".^", "n**"))
+        ):
             below, after = self.tokens[self.i + 1], self.tokens[self.i + 2]
             if after.text not in ("^", "'", ".^", "n**") and after.kind != "sup":
                 divisor = self.literal(below)
@@ -252,16 +277,19 @@ class Expression(Calls):
                     self.fail("division-by-zero", "division by zero", (token.start, below.end))
                 self.i += 2
                 value, end = value / divisor, below.end
-                if after.kind == "name" and after.start == below.end:       # 1/2m
-                    self.notes.append(f"{self.source[token.start:after.end]} was read as ({value}) {self.shown(after)}")
+                if after.kind == "name" and after.start == below.end:  # 1/2m
+                    self.notes.append(f"{self.source[token.start : after.end]} was read as ({value}) {self.shown(after)}")
         node = Node("number", (), value, (token.start, end))
-        if value == 1 and (self.at("'") or (self.tokens[self.i].kind == "sup" and self.tokens[self.i].text == "T")
-                           or (self.at("^") and self.transposes(self.i + 1))):
+        if value == 1 and (
+            self.at("'")
+            or (self.tokens[self.i].kind == "sup" and self.tokens[self.i].text == "T")
+            or (self.at("^") and self.transposes(self.i + 1))
+        ):
             return Node("ones", (), None, node.span)
         return node
 
     def literal(self, token: Token) -> Fraction:
-        mantissa, _, exponent = token.text.lower().partition("e")
+        exponent = token.text.lower().partition("e")[2]
         if exponent and abs(int(exponent)) > 400:
             self.fail("number-too-long", "the exponent of this number is too large", (token.start, token.end))
         return Fraction(token.text)
@@ -270,8 +298,11 @@ class Expression(Calls):
         """An expression up to the closing bracket, where the bars outside don't count."""
         outer, self.bars = self.bars, []
         if self.at(closer):
-            self.fail("unexpected-token", f"there is nothing between `{self.shown(opener)}` and `{self.shown(self.tokens[self.i])}`",
-                      (opener.start, self.tokens[self.i].end))
+            self.fail(
+                "unexpected-token",
+                f"there is nothing between `{self.shown(opener)}` and `{self.shown(self.tokens[self.i])}`",
+                (opener.start, self.tokens[self.i].end),
+            )
         node = self.expression(0)
         self.bars = outer
         return node
@@ -281,8 +312,11 @@ class Expression(Calls):
         node = self.nested(closer, opener)
         token = self.tokens[self.i]
         if token.text == "," and token.kind == "op":
-            self.fail("unexpected-token", "a comma can only separate the arguments of a function or the entries of a block",
-                      (token.start, token.end))
+            self.fail(
+                "unexpected-token",
+                "a comma can only separate the arguments of a function or the entries of a block",
+                (token.start, token.end),
+            )
         self.expect(closer)
         self.glued = None
         return node
@@ -353,13 +387,23 @@ class Expression(Calls):
             closer = CLOSERS[token.text]
             inside: list[str] = []
             j = self.i + 1
-            while len(inside) < 3 and self.tokens[j].kind != "end" and not (self.tokens[j].kind == "op" and self.tokens[j].text == closer):
+            while (
+                len(inside) < 3
+                and self.tokens[j].kind != "end"
+                and not (self.tokens[j].kind == "op" and self.tokens[j].text == closer)
+            ):
                 inside.append(self.tokens[j].text)
                 j += 1
             end = self.tokens[j]
             span = (token.start, end.end)
             word = "".join(inside)
-            if end.text == closer and len(inside) == 1 and not of_e and self.tokens[self.i + 1].kind == "name" and self.letter_transposes(self.tokens[self.i + 1]):
+            if (
+                end.text == closer
+                and len(inside) == 1
+                and not of_e
+                and self.tokens[self.i + 1].kind == "name"
+                and self.letter_transposes(self.tokens[self.i + 1])
+            ):
                 word = "T"
             if end.text == closer and word in ("T", "'", "-T", "-'", "+", "*", "*T"):
                 self.i = j + 1
@@ -372,7 +416,9 @@ class Expression(Calls):
             node = self.nested(closer, token)
             closing = self.expect(closer)
             self.glued = None
-            return kind, Node(node.op, node.args, node.value, (token.start, closing.end)) if node.op == "number" else folded(node, (token.start, closing.end))
+            return kind, Node(node.op, node.args, node.value, (token.start, closing.end)) if node.op == "number" else folded(
+                node, (token.start, closing.end)
+            )
         negative, start = False, token.start
         while self.tokens[self.i].kind == "op" and self.tokens[self.i].text in ("-", "+"):
             sign = self.tokens[self.i]
@@ -388,9 +434,12 @@ class Expression(Calls):
         if token.kind == "op" and token.text == "*":
             self.i += 1
             return "T", Node("symbol", (), "T", (start, token.end))
-        if token.kind == "op" and token.text in INFIX or token.kind == "end":
-            self.fail("unexpected-token" if token.kind == "op" else "unexpected-end", "the exponent is missing",
-                      (self.tokens[self.i - 1].start, self.tokens[self.i - 1].end))
+        if (token.kind == "op" and token.text in INFIX) or token.kind == "end":
+            self.fail(
+                "unexpected-token" if token.kind == "op" else "unexpected-end",
+                "the exponent is missing",
+                (self.tokens[self.i - 1].start, self.tokens[self.i - 1].end),
+            )
         if token.kind == "name" and not of_e and not negative and self.letter_transposes(token):
             self.i += 1
             return "T", Node("symbol", (), "T", (start, token.end))
@@ -404,7 +453,9 @@ class Expression(Calls):
             return False
         if name == "t":
             if self.lone_t is None:
-                self.lone_t = not any(t.text == "t" and t.kind == "name" and not self.raised(i) for i, t in enumerate(self.tokens))
+                self.lone_t = not any(
+                    t.text == "t" and t.kind == "name" and not self.raised(i) for i, t in enumerate(self.tokens)
+                )
             if not self.lone_t:
                 return False
         note = f"^{name} was read as the transpose"
@@ -415,7 +466,7 @@ class Expression(Calls):
     def raised(self, i: int) -> bool:
         """Whether the token at i is an exponent."""
         before = self.tokens[i - 1].text if i else ""
-        return before == "^" or before == "{" and self.tokens[i - 2].text == "^"
+        return before == "^" or (before == "{" and self.tokens[i - 2].text == "^")
 
     def superscript(self, token: Token) -> tuple[str, Node]:
         text, span = token.text, (token.start, token.end)
@@ -436,28 +487,30 @@ class Expression(Calls):
             return "power", make("neg", (Node("symbol", (), body[1:], span),), span)
         if len(text) > 1 and text.endswith("T") and text[:-1].lstrip("-").isdigit():
             self.fail("bad-exponent", f"the superscript `{self.shown(token)}` can't be read", span)
-        self.fail("bad-exponent", f"the superscript `{self.shown(token)}` can't be read", span)
+        return self.fail("bad-exponent", f"the superscript `{self.shown(token)}` can't be read", span)
 
     # ---- bars, brackets, blocks ----
 
     def barred(self, token: Token) -> Node:
         self.i += 1
         after = self.tokens[self.i]
-        if token.text == "||" and after.text == "|" and after.start == token.end and after.kind == "op":      # |||x|| - 1|
-            token = Token("op", "|", token.start, token.start + 1)
-            self.tokens[self.i] = after = Token("op", "||", token.end, after.end)
+        if token.text == "||" and after.text == "|" and after.start == token.end and after.kind == "op":  # |||x|| - 1|
+            token = mark("|", token.start, token.start + 1)
+            self.tokens[self.i] = after = mark("||", token.end, after.end)
         closer = BARS[token.text]
-        if after.kind == "op" and after.text == closer and closer in ("||>", "|>") or after.kind == "end":
-            self.fail("unbalanced-bracket" if after.kind == "end" else "unexpected-token",
-                      f"this `{self.shown(token)}` is never closed" if after.kind == "end" else "there is nothing between the bars",
-                      (token.start, token.end))
+        if (after.kind == "op" and after.text == closer and closer in ("||>", "|>")) or after.kind == "end":
+            self.fail(
+                "unbalanced-bracket" if after.kind == "end" else "unexpected-token",
+                f"this `{self.shown(token)}` is never closed" if after.kind == "end" else "there is nothing between the bars",
+                (token.start, token.end),
+            )
         outer, self.bars = self.bars, [*self.bars, closer] if len(self.bars) < 40 else self.too_deep()
         node = self.expression(0)
         self.bars = outer
         closing = self.tokens[self.i]
-        if closing.text == "||" and closer == "|" and closing.kind == "op":      # |a||b|
-            self.tokens[self.i] = Token("op", "|", closing.start + 1, closing.end)
-            closing = Token("op", "|", closing.start, closing.start + 1)
+        if closing.text == "||" and closer == "|" and closing.kind == "op":  # |a||b|
+            self.tokens[self.i] = mark("|", closing.start + 1, closing.end)
+            closing = mark("|", closing.start, closing.start + 1)
             self.i -= 1
         if closing.kind != "op" or closing.text != closer:
             if closing.text == "," and closing.kind == "op":
@@ -469,7 +522,7 @@ class Expression(Calls):
         suffix: Token | str | None = None
         exponent: tuple[str, Node] | None = None
         weight: Node | None = None
-        for _ in range(2):      # ‖x‖_2^2 and ‖x‖^2_2
+        for _ in range(2):  # ‖x‖_2^2 and ‖x‖^2_2
             now = self.tokens[self.i]
             if now.kind == "sub" and suffix is None:
                 self.i += 1
@@ -480,7 +533,7 @@ class Expression(Calls):
             elif suffix is None and exponent is None and now.kind == "op" and now.text == "^" and self.suffix_after_power():
                 self.i += 1
                 exponent = self.exponent()
-            elif suffix is None and exponent is None and now.kind == "sup" and self.tokens[self.i + 1].text == "_":     # ‖X‖²_F
+            elif suffix is None and exponent is None and now.kind == "sup" and self.tokens[self.i + 1].text == "_":  # ‖X‖²_F
                 self.i += 1
                 exponent = self.superscript(now)
         result = self.norm(node, closer in ("|", "|>"), suffix, weight, span)
@@ -503,7 +556,7 @@ class Expression(Calls):
             while self.tokens[j].text != "}" and self.tokens[j].kind != "end":
                 text += self.tokens[j].text
                 j += 1
-            if text in NORMS or len(text) == 1 and text.islower() or text.replace("/", "").isdigit():
+            if text in NORMS or (len(text) == 1 and text.islower()) or text.replace("/", "").isdigit():
                 self.i = j + 1
                 return text, None
             if "," in text:
@@ -514,16 +567,16 @@ class Expression(Calls):
         if token.kind in ("name", "num", "func", "word") or token.text in ("*", "∞", "∑"):
             if token.text in NORMS:
                 return token.text, None
-            if token.kind == "num" or token.kind == "name" and len(token.text) == 1 and token.text.islower():
+            if token.kind == "num" or (token.kind == "name" and len(token.text) == 1 and token.text.islower()):
                 return token.text, None
             if token.kind == "name":
                 return "weight", self.symbol(token)
         if token.kind == "made":
             return "weight", token.value
-        self.fail("unknown-norm", f"the norm `_{self.shown(token)}` is not known", (token.start, token.end))
+        return self.fail("unknown-norm", f"the norm `_{self.shown(token)}` is not known", (token.start, token.end))
 
     def norm(self, node: Node, single: bool, suffix: Token | str | None, weight: Node | None, span: Span) -> Node:
-        if weight is not None:      # ‖x‖_A = sqrt(x' A x)
+        if weight is not None:  # ‖x‖_A = sqrt(x' A x)
             inside = make("mul", (make("mul", (make("transpose", (node,), node.span), weight), span), node), span)
             return make("sqrt", (inside,), span)
         if suffix is None:
@@ -549,7 +602,9 @@ class Expression(Calls):
                 rows.pop()
             else:
                 if self.at("]") or self.at(",") or self.at(";"):
-                    self.fail("unexpected-token", "an entry of the block matrix is missing", (opener.start, self.tokens[self.i].end))
+                    self.fail(
+                        "unexpected-token", "an entry of the block matrix is missing", (opener.start, self.tokens[self.i].end)
+                    )
                 rows[-1].append(self.expression(0))
             token = self.tokens[self.i]
             if self.at(","):
@@ -566,8 +621,11 @@ class Expression(Calls):
             return rows[0][0]
         if len({len(r) for r in rows}) > 1:
             odd = next(r for r in rows if len(r) != len(rows[0]))
-            self.fail("ragged-blocks", f"the rows of the block matrix have {len(rows[0])} and {len(odd)} entries",
-                      (odd[0].span[0], odd[-1].span[1]) if odd else span)
+            self.fail(
+                "ragged-blocks",
+                f"the rows of the block matrix have {len(rows[0])} and {len(odd)} entries",
+                (odd[0].span[0], odd[-1].span[1]) if odd else span,
+            )
         return make("blocks", tuple(e for r in rows for e in r), span, (len(rows), len(rows[0])))
 
     def inner(self, opener: Token) -> Node:

@@ -3,6 +3,7 @@
 Used while parsing, where no shapes are known yet, to choose between two readings (`\\sqrt{X'X}` is a matrix square root,
 `*` between NumPy arrays is entrywise).  Nothing is decided here that typing could decide.
 """
+
 from __future__ import annotations
 
 from matcalc.language.syntax import Node, postorder
@@ -29,8 +30,12 @@ class Guess:
         numbers = self.numbers
         for x in postorder([node], lambda y: () if y in numbers else y.args):
             if x not in numbers:
-                numbers[x] = (x.op in NUMBERS and (x.value is None or x.op == "number")
-                              or x.op in KEEPS_NUMBERS and all(numbers[a] for a in x.args))
+                numbers[x] = (
+                    (x.op in NUMBERS
+                    and (x.value is None or x.op == "number"))
+                    or (x.op in KEEPS_NUMBERS
+                    and all(numbers[a] for a in x.args))
+                )
         return numbers[node]
 
     def kind(self, node: Node) -> str:
@@ -48,7 +53,7 @@ class Guess:
             return "matrix" if name[0].isupper() else "number" if name.split("_")[0] in LETTER_NAMES else "column"
         if op == "eye":
             return "matrix"
-        if op in NUMBERS and (x.value is None or op == "number") or op in ("bars", "norm2", "pnorm"):
+        if (op in NUMBERS and (x.value is None or op == "number")) or op in ("bars", "norm2", "pnorm"):
             return "number"
         if op == "mul":
             a, b = args
@@ -61,6 +66,10 @@ class Guess:
             return {"column": "row", "row": "column"}.get(args[0], args[0])
         if op in ("add", "sub", "hadamard", "quotient", "badd", "bsub"):
             return next((k for k in args if k not in ("", "number")), "" if "" in args else "number")
-        if op in ("neg", "inv", "power", "hpower", "div", "let", "sqrtm", "expm", "logm", "pinv") or op in TABLE and TABLE[op].entrywise:
+        if (
+            op in ("neg", "inv", "power", "hpower", "div", "let", "sqrtm", "expm", "logm", "pinv")
+            or (op in TABLE
+            and TABLE[op].entrywise)
+        ):
             return args[0]
         return ""

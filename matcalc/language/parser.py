@@ -4,6 +4,7 @@ Second half of the first stage.  Guarantees: each node's span lies in the source
 the length; nesting is bounded (`MAX_NESTING`), so no input ends in a RecursionError; every failure is a LanguageError with
 the smallest span.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -32,8 +33,15 @@ class Parsed:
     definitions: tuple[tuple[str, Node], ...] = ()
 
 
-def parse(text: str, *, known: Iterable[str] = frozenset(), syntax: str = "auto", rule: bool = False,
-          functions: Iterable[str] = (), hint: bool = True) -> Parsed:
+def parse(
+    text: str,
+    *,
+    known: Iterable[str] = frozenset(),
+    syntax: str = "auto",
+    rule: bool = False,
+    functions: Iterable[str] = (),
+    hint: bool = True,
+) -> Parsed:
     """Read an expression or a program; `known` are the declared names, `functions` the declared linear maps."""
     if not isinstance(text, str):
         raise LanguageError("bad-input", f"an expression is text, not {type(text).__name__}")
@@ -46,6 +54,10 @@ def parse(text: str, *, known: Iterable[str] = frozenset(), syntax: str = "auto"
             tokens = memberships(tokens)
         reader = _Program(text, tokens, known, rule, frozenset(functions))
         return reader.read(used, notes)
+    except RecursionError:
+        raise LanguageError(
+            "nesting-too-deep", f"more than {MAX_NESTING} commands are nested", span=(0, 1), source=text
+        ) from None
     except LanguageError as error:
         if error.source is None:
             error.source = text if len(text) <= 100_000 else None
@@ -62,12 +74,19 @@ def _bounded(tokens: Sequence[Token], text: str) -> None:
             if token.text in CLOSERS:
                 depth += 1
                 if depth > MAX_NESTING:
-                    raise LanguageError("nesting-too-deep", f"more than {MAX_NESTING} brackets are nested", span=(token.start, token.end), source=text)
+                    raise LanguageError(
+                        "nesting-too-deep",
+                        f"more than {MAX_NESTING} brackets are nested",
+                        span=(token.start, token.end),
+                        source=text,
+                    )
             elif token.text in (")", "]", "}", "⟩") and depth:
                 depth -= 1
 
 
-def _balancing(error: LanguageError, text: str, known: frozenset[str], used_syntax: str, rule: bool, functions: Iterable[str]) -> str | None:
+def _balancing(
+    error: LanguageError, text: str, known: frozenset[str], used_syntax: str, rule: bool, functions: Iterable[str]
+) -> str | None:
     """How to balance the brackets, tried out."""
     start, end = error.span or (0, 0)
     opener = text[start:end]
@@ -97,12 +116,19 @@ class _Program:
         statements, declarations = self.statements()
         if not statements:
             if declarations:
-                raise LanguageError("empty-input", "there are declarations but no expression", span=(0, len(self.source)), source=self.source)
-            raise LanguageError("empty-input", "there is nothing to read", hint="write an expression such as `tr(A X)`",
-                                span=(0, 1), source=self.source)
+                raise LanguageError(
+                    "empty-input", "there are declarations but no expression", span=(0, len(self.source)), source=self.source
+                )
+            raise LanguageError(
+                "empty-input",
+                "there is nothing to read",
+                hint="write an expression such as `tr(A X)`",
+                span=(0, 1),
+                source=self.source,
+            )
         lefts = [self.left_side(s) for s in statements]
         made = {name: _parameters(statements[i][:cut], self.source) for i, (name, cut, _) in enumerate(lefts[:-1]) if name}
-        made = {name: params for name, params in made.items() if params}         # f(x) = …, used as f(y)
+        made = {name: params for name, params in made.items() if params}  # f(x) = …, used as f(y)
         known = self.known | {name for name, _, _ in lefts if name and name not in made} | _declared(declarations)
         names = Names(known, self.source, self.functions | set(made), self.rule)
         macros: dict[str, tuple[tuple[str, ...], Node]] = {}
@@ -112,7 +138,7 @@ class _Program:
         root: Node | None = None
         bodies = [names.run(statement[cut:]) for statement, (_, cut, _) in zip(statements, lefts, strict=True)]
         everywhere = known | {t.text for body in bodies for t in body if t.kind == "name"}
-        free: set[str] = set()          # names used as symbols so far
+        free: set[str] = set()  # names used as symbols so far
         counts: dict[str, int] = {}
         for number, (statement, body, (name, _, note)) in enumerate(zip(statements, bodies, lefts, strict=True)):
             free.update(t.text for t in body if t.kind == "name" and t.text not in lets)
@@ -125,19 +151,26 @@ class _Program:
                 if note:
                     all_notes.append(note)
             elif name is None:
-                raise LanguageError("unused-expression", "only the last statement may be an expression without a name",
-                                    hint=None, span=(statement[0].start, statement[-1].end), source=self.source)
+                raise LanguageError(
+                    "unused-expression",
+                    "only the last statement may be an expression without a name",
+                    hint=None,
+                    span=(statement[0].start, statement[-1].end),
+                    source=self.source,
+                )
             elif name in made:
                 macros[name] = made[name], node
             else:
                 fresh = name
-                while name in free and fresh == name or name in lets and fresh == name or fresh != name and fresh in everywhere:
+                while (fresh in everywhere) if fresh != name else (name in free or name in lets):
                     counts[name] = counts.get(name, 1) + 1
                     fresh = f"{name}_{counts[name]}"
                 lets[name] = let = Node("let", (node,), fresh, node.span)
                 definitions.append((fresh, let))
         assert root is not None
-        return Parsed(root, self.source, syntax, tuple(dict.fromkeys([*all_notes, *names.notes])), tuple(declarations), tuple(definitions))
+        return Parsed(
+            root, self.source, syntax, tuple(dict.fromkeys([*all_notes, *names.notes])), tuple(declarations), tuple(definitions)
+        )
 
     def statements(self) -> tuple[list[list[Token]], list[str]]:
         """The statements as token lists without their separators, and the texts of the declarations."""
@@ -155,7 +188,7 @@ class _Program:
                 declarations.append(text)
                 continue
             if not current and not open_ and kind in ("word", "letter") and (end := declaration_at(source, token.start)):
-                declarations.append(source[token.start:end].strip().rstrip(","))
+                declarations.append(source[token.start : end].strip().rstrip(","))
                 skip = end
                 continue
             if kind == "newline":
@@ -163,7 +196,10 @@ class _Program:
                     continue
                 if current[-1].kind == "op" and current[-1].text in _ALWAYS_BEFORE:
                     continue
-                after = next(t for t in tokens[i + 1:] if t.kind != "newline")
+                after = tokens[i + 1]
+                while after.kind == "newline":
+                    i += 1
+                    after = tokens[i + 1]
                 if after.kind == "op" and after.text in _NEVER_AFTER:
                     continue
                 found.append(current)
@@ -177,25 +213,40 @@ class _Program:
                     if text in CLOSERS:
                         open_.append(token)
                         if len(open_) > MAX_NESTING:
-                            raise LanguageError("nesting-too-deep", f"more than {MAX_NESTING} brackets are nested",
-                                                span=(token.start, token.end), source=source)
+                            raise LanguageError(
+                                "nesting-too-deep",
+                                f"more than {MAX_NESTING} brackets are nested",
+                                span=(token.start, token.end),
+                                source=source,
+                            )
                     elif text in (")", "]", "}", "⟩"):
                         self.close(open_, token)
                 current.append(token)
         if open_:
             opener = open_[-1]
-            raise LanguageError("unbalanced-bracket", f"this `{source[opener.start:opener.end]}` is never closed",
-                                span=(opener.start, opener.end), source=source)
+            raise LanguageError(
+                "unbalanced-bracket",
+                f"this `{source[opener.start : opener.end]}` is never closed",
+                span=(opener.start, opener.end),
+                source=source,
+            )
         return found, declarations
 
     def close(self, open_: list[Token], token: Token) -> None:
-        shown = self.source[token.start:token.end]
+        shown = self.source[token.start : token.end]
         if not open_:
-            raise LanguageError("unbalanced-bracket", f"this `{shown}` closes nothing", span=(token.start, token.end), source=self.source)
+            raise LanguageError(
+                "unbalanced-bracket", f"this `{shown}` closes nothing", span=(token.start, token.end), source=self.source
+            )
         opener = open_.pop()
         if CLOSERS[opener.text] != token.text:
-            raise LanguageError("unbalanced-bracket", f"`{self.source[opener.start:opener.end]}` is closed by `{shown}`",
-                                span=(token.start, token.end), source=self.source, labels=(((opener.start, opener.end), "opened here"),))
+            raise LanguageError(
+                "unbalanced-bracket",
+                f"`{self.source[opener.start : opener.end]}` is closed by `{shown}`",
+                span=(token.start, token.end),
+                source=self.source,
+                labels=(((opener.start, opener.end), "opened here"),),
+            )
 
     def left_side(self, statement: list[Token]) -> tuple[str | None, int, str]:
         """(name defined, index where the right side starts, note): `Z = …`, `f(X) := …`, an equation."""
@@ -215,16 +266,22 @@ class _Program:
         left = statement[:at]
         equals = statement[at]
         if not left or at + 1 == len(statement):
-            raise LanguageError("unexpected-token", f"one side of `{self.source[equals.start:equals.end]}` is missing",
-                                span=(equals.start, equals.end), source=self.source)
-        shown = self.source[left[0].start:left[-1].end].strip()
-        bare = Names(self.known | {left[0].text} if left[0].kind == "word" else self.known, self.source).run(left[:self.head(left)])
+            raise LanguageError(
+                "unexpected-token",
+                f"one side of `{self.source[equals.start : equals.end]}` is missing",
+                span=(equals.start, equals.end),
+                source=self.source,
+            )
+        shown = self.source[left[0].start : left[-1].end].strip()
+        bare = Names(self.known | {left[0].text} if left[0].kind == "word" else self.known, self.source).run(
+            left[: self.head(left)]
+        )
         if len(bare) == 2 and bare[0].kind in ("name", "func"):
             name = bare[0].text
             if self.head(left) == len(left):
                 return name, at + 1, ""
             return name, at + 1, f"{shown} = … was read as a definition"
-        if [t.text for t in statement[at + 1:]] == ["0"]:
+        if [t.text for t in statement[at + 1 :]] == ["0"]:
             del statement[at:]
             return None, 0, "the left side of … = 0 was read"
         return None, at + 1, f"the right side of {shown} = … was read"
@@ -241,7 +298,7 @@ class _Program:
 def _parameters(left: Sequence[Token], source: str) -> tuple[str, ...]:
     """The parameters in `f(x, y) =`, or nothing."""
     if len(left) > 3 and left[-2].text == ")" and left[-2].kind == "op":
-        inside = left[next((i for i, t in enumerate(left) if t.text == "("), 0) + 1:-2]
+        inside = left[next((i for i, t in enumerate(left) if t.text == "("), 0) + 1 : -2]
         names = [t.text for t in Names((), source).run(inside) if t.kind == "name"]
         return tuple(names)
     return ()

@@ -13,6 +13,7 @@ Kinds of tokens:
     bad      a character without a meaning, its `value` the error to raise if nothing drops it
 The names stage of the parser adds: name (a symbol), func (an operation), decl (a declaration), made (a finished node).
 """
+
 from __future__ import annotations
 
 import re
@@ -21,9 +22,9 @@ from typing import Any, NamedTuple
 
 from matcalc.errors import LanguageError
 
-MAX_LENGTH = 400_000     # characters in one text; longer ones are surely not formulas
-MAX_DIGITS = 400         # digits in one number, exponents included
-MAX_NESTING = 200        # brackets within brackets
+MAX_LENGTH = 100_000  # characters in one text; longer ones are surely not formulas
+MAX_DIGITS = 400  # digits in one number, exponents included
+MAX_NESTING = 200  # brackets within brackets
 CLOSERS = {"(": ")", "[": "]", "{": "}", "⟨": "⟩", ".(": ")"}
 BARS = {"|": "|", "||": "||", "<|": "|>", "<||": "||>"}
 
@@ -38,16 +39,26 @@ class Token(NamedTuple):
     value: Any = None
 
 
-GREEK_NAMES = ("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon phi "
-               "chi psi omega").split()
-GREEK_CAPITALS = "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()
+def mark(text: str, start: int, end: int, value: Any = None) -> Token:
+    """An operator token."""
+    return Token("op", text, start, end, value)
+
+
+def words(text: str) -> frozenset[str]:
+    """A set of words, written as one text."""
+    return frozenset(text.split())
+
+
+GREEK_NAMES = tuple(re.findall(r"\w+", """alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho
+    sigma tau upsilon phi chi psi omega"""))
+GREEK_CAPITALS = tuple(re.findall(r"\w+", "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"))
 GREEK: dict[str, str] = {
     **dict(zip("αβγδεζηθικλμνξοπρστυφχψω", GREEK_NAMES, strict=True)),
     **dict(zip("ΓΔΘΛΞΠΣΥΦΨΩ", GREEK_CAPITALS, strict=True)),
-    "ϕ": "phi", "ϵ": "epsilon", "ϑ": "theta", "ϱ": "rho", "ϖ": "pi", "ς": "sigma", "ϰ": "kappa", "ε": "epsilon", "µ": "mu",
-    "ℓ": "ell", "Δ": "Delta", "Ω": "Omega",
+    "ϕ": "phi", "ϵ": "epsilon", "ϑ": "theta", "ϱ": "rho", "ϖ": "pi", "ς": "sigma", "ϰ": "kappa", "ε": "epsilon", "\u00b5": "mu",
+    "ℓ": "ell", "\u2206": "Delta", "\u2126": "Omega",
 }
-LETTER_NAMES = frozenset(GREEK_NAMES + GREEK_CAPITALS + ["ell"])
+LETTER_NAMES = frozenset((*GREEK_NAMES, *GREEK_CAPITALS, "ell"))
 
 SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ᵀᵗⁿᵏᵐᵖ⁎ᴴᴛⁱʲˢˣᵈ", "0123456789+-()Ttnkmp*HTijsxd", strict=True))
 SUPERSCRIPTS |= {"⊤": "T", "⟙": "T", "┬": "T", "†": "+", "′": "T", "ᐪ": "T", "ꟷ": "-", "˗": "-", "ᐟ": "/"}
@@ -57,18 +68,21 @@ ACCENTS = {"\u0302": "hat", "\u0303": "tilde", "\u0304": "bar", "\u0305": "bar",
 OPERATORS = {
     **dict.fromkeys("−–—‐‑‒﹣－⁃", "-"), **dict.fromkeys("+＋﹢", "+"), **dict.fromkeys("·•⋅∙×✕✖∗＊﹡⨯", "*"),
     **dict.fromkeys("⊙∘◦⨀○◯☉⚬", ".*"), **dict.fromkeys("⊘", "./"), **dict.fromkeys("⊗⨂", "⊗"), **dict.fromkeys("‖∥∦║", "||"),
-    **dict.fromkeys("|∣│｜❘", "|"), **dict.fromkeys("’‘ʹ´＇ʼ", "'"), **dict.fromkeys("/÷⁄∕／", "/"), **dict.fromkeys("∖＼⧵", "\\"),
+    **dict.fromkeys("|∣│｜❘", "|"), **dict.fromkeys("’‘ʹ´＇ʼ", "'"), **dict.fromkeys("/÷⁄∕／", "/"),
+    **dict.fromkeys("∖＼⧵", "\\"),
     **dict.fromkeys("⟨〈〈⧼", "⟨"), **dict.fromkeys("⟩〉〉⧽", "⟩"), **dict.fromkeys("=＝", "="), **dict.fromkeys("≔≜≝", ":="),
-    "（": "(", "）": ")", "［": "[", "］": "]", "｛": "{", "｝": "}", "，": ",", "、": ",", "；": ";", "：": ":", "．": ".", "。": ".",
+    "（": "(", "）": ")", "［": "[", "］": "]", "｛": "{", "｝": "}", "，": ",", "、": ",", "；": ";", "：": ":",
+    "．": ".", "。": ".",
     "＾": "^", "＿": "_", "＠": "@", "√": "√", "∑": "∑", "∇": "∇", "∞": "∞", "⊕": "⊕", "…": "…", "⋯": "…", "∂": "∂",
     "∈": "∈", "ℝ": "ℝ", "∀": "∀", "⟵": "<-", "←": "<-", "→": "->", "≤": "<=", "≥": ">=", "≠": "!=", "⟪": "⟨", "⟫": "⟩", "¬": "¬",
     "🡒": "->", "∝": "∝", "≈": "≈", "≡": "≡", "∏": "∏", "∫": "∫", "ᵀ": "'", "＜": "<", "＞": ">", "⌊": "⌊", "⌋": "⌋",
     "𝟏": "𝟏", "𝟙": "𝟏", "𝟭": "𝟏", "𝟎": "𝟎", "𝟬": "𝟎", "𝟘": "𝟎",
 }
-DOTS = frozenset("·•⋅∙")     # between two vectors these are the inner product
+DOTS = frozenset("·•⋅∙")  # between two vectors these are the inner product
 FRACTIONS = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅛": "1/8", "⅕": "1/5", "⅙": "1/6"}
-INVISIBLE = frozenset("\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufeff\u00ad\ufe0f\ufe0e\u202a\u202c\u202d\u202e"
-                      "\u2066\u2067\u2068\u2069")
+INVISIBLE = frozenset(  # spaces of no width, joiners, marks of direction
+    "\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufeff\u00ad\ufe0f\ufe0e\u202a\u202c\u202d\u202e\u2066\u2067"
+    "\u2068\u2069")
 
 _ASCII = re.compile(r"""
     (?P<space>[ \t\r\f\v]+)
@@ -120,7 +134,9 @@ def tokenize(text: str) -> list[Token]:
             else:
                 append(Token("num", found.group(), pos, end))
             if end - pos > MAX_DIGITS:
-                raise LanguageError("number-too-long", f"a number of {end - pos:,} digits can't be read", span=(pos, end), source=text)
+                raise LanguageError(
+                    "number-too-long", f"a number of {end - pos:,} digits can't be read", span=(pos, end), source=text
+                )
         elif kind == "string":
             append(Token("string", found.group()[1:-1], pos, end))
         elif kind == "newline":
@@ -153,8 +169,13 @@ def _special(text: str, pos: int, tokens: list[Token]) -> int:
         tokens.append(Token("op", OPERATORS[c], pos, pos + 1, "·" if c in DOTS else None))
     elif c in FRACTIONS:
         top, bottom = FRACTIONS[c].split("/")
-        tokens += [Token("op", "(", pos, pos + 1), Token("num", top, pos, pos + 1), Token("op", "/", pos, pos + 1),
-                   Token("num", bottom, pos, pos + 1), Token("op", ")", pos, pos + 1)]
+        tokens += [
+            Token("op", "(", pos, pos + 1),
+            Token("num", top, pos, pos + 1),
+            Token("op", "/", pos, pos + 1),
+            Token("num", bottom, pos, pos + 1),
+            Token("op", ")", pos, pos + 1),
+        ]
     elif c in ACCENTS:
         if tokens and ACCENTS[c]:
             tokens.append(Token("accent", ACCENTS[c], pos, pos + 1))
@@ -180,9 +201,14 @@ def _letter(text: str, pos: int, tokens: list[Token]) -> None:
     else:
         name = unicodedata.name(c, f"U+{ord(c):04X}").lower()
         like = CONFUSABLES.get(c)
-        error = LanguageError("unexpected-character", f"unexpected character `{c if c.isprintable() else repr(c)[1:-1]}` ({name})",
-                              hint=f"write the Latin letter `{like}`" if like else None, span=(pos, pos + 1), source=text)
-        tokens.append(Token("bad", c, pos, pos + 1, error))      # raised only if it isn't part of a comment
+        error = LanguageError(
+            "unexpected-character",
+            f"unexpected character `{c if c.isprintable() else repr(c)[1:-1]}` ({name})",
+            hint=f"write the Latin letter `{like}`" if like else None,
+            span=(pos, pos + 1),
+            source=text,
+        )
+        tokens.append(Token("bad", c, pos, pos + 1, error))  # raised only if it isn't part of a comment
     tokens.extend(Token("accent", m, pos, pos + 1) for m in marks if m)
 
 

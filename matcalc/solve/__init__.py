@@ -1,0 +1,36 @@
+"""Solve: where a gradient vanishes, in closed form, and of what kind the point is.
+
+A service on top of the pipeline.  `problem` sets the gradient to zero, `affine`, `special` and `constrained` solve the equation by
+named cases, `definite` (with `bounds`) certifies the Hessian, `kinds` reads minimum, maximum or saddle off it, `verify` judges the
+result numerically, `methods` puts them together and is the interface.  Guarantee: nothing is claimed of a solution that was not both
+derived and tested at sample points.
+"""
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Solution":
+        from matcalc.solve.solution import Solution
+
+        return Solution
+    if name in ("Certificate", "certify"):
+        from matcalc.solve import definite
+
+        return getattr(definite, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class _Callable(ModuleType):
+    """`matcalc.solve` is both this package and the function: importing a submodule binds its name in the parent package."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        from matcalc.solve.methods import solve
+
+        return solve(*args, **options)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -100,7 +100,7 @@ def certify(terms: Terms, matrix: Any, *, assume: bool = False, avoid: Any = Non
                 return found
             if best.kind in (None, "indefinite"):
                 best = found
-        if best.kind is not None and not (allowed is False and assume and not best.full and best.kind in ("psd", "nsd")):
+        if best.kind is not None:
             return best
     return best
 

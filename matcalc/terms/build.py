@@ -67,6 +67,11 @@ def is_array(x: Basic) -> bool:
     return bool(getattr(x, "is_Matrix", False))
 
 
+def same(a: Basic, b: Basic) -> bool:
+    """a == b without walking deep terms that differ: their hashes are known and differ."""
+    return a is b or (hash(a) == hash(b) and a == b)
+
+
 def commutes(x: Basic) -> bool:
     return not is_array(x)
 
@@ -302,7 +307,7 @@ class Terms:
         if isinstance(a, Identity):
             return b
         (p, j), (q, k) = self.base(a), self.base(b)
-        if p == q and self.shape(p)[0] == self.shape(p)[1] and not isinstance(p, OneMatrix | DiagMatrix):
+        if same(p, q) and self.shape(p)[0] == self.shape(p)[1] and not isinstance(p, OneMatrix | DiagMatrix):
             return self.power(p, j + k)
         if isinstance(a, OneMatrix) and isinstance(b, OneMatrix):
             return self.scale(self.shape(a)[1], self.ones(self.shape(a)[0], self.shape(b)[1]))
@@ -407,7 +412,7 @@ class Terms:
     def _square(self, chain: list[Any]) -> Any | None:
         """Y' Y is ‖Y‖²."""
         half, odd = divmod(len(chain), 2)
-        if odd or any(self.transpose(chain[half - 1 - i]) != chain[half + i] for i in range(half)):
+        if odd or any(not same(self.transpose(chain[half - 1 - i]), chain[half + i]) for i in range(half)):
             return None
         return Pow(self.norm(self.mul(*chain[half:])), 2)
 
@@ -461,7 +466,7 @@ class Terms:
             if all(self.shape(a)[0] == self.shape(a)[1] for a in x.args):
                 return Mul(c, *(self.trace(a) for a in x.args))
         flipped = self.transpose(x)
-        if flipped != x and self._rank((flipped,)) < self._rank((x,)):
+        if not same(flipped, x) and self._rank((flipped,)) < self._rank((x,)):
             x = flipped
         return Mul(c, self.make(Trace, (x,), None))
 
@@ -535,9 +540,9 @@ class Terms:
             case HadamardProduct() | HadamardPower():
                 if cols != 1:
                     inside = [self.transpose(a) for a in x.args]
-                    if all(a == b for a, b in zip(inside, x.args, strict=True)):
+                    if all(same(a, b) for a, b in zip(inside, x.args, strict=True)):
                         return x
-                    if all(isinstance(a, Transpose) or a == b for a, b in zip(x.args, inside, strict=True)):
+                    if all(isinstance(a, Transpose) or same(a, b) for a, b in zip(x.args, inside, strict=True)):
                         return self.hadamard(*inside) if isinstance(x, HadamardProduct) else self.hpower(*inside)
             case MatrixSum():
                 return self.sum_over(*x.args[:3], self.transpose(x.args[3]))
@@ -766,6 +771,8 @@ class Terms:
         """f.(X), entry by entry."""
         if not is_array(x):
             return self.scalar(name, x)
+        if isinstance(x, MatrixSymbol | Transpose) or isinstance(x, MatMul) and is_array(x.args[0]):
+            return self.array_function(name, x)     # nothing to be simplified
         return self.back(self.scalar(name, self.form(x)), self.shape(x))
 
     def upright(self, x: Any) -> Any:
@@ -928,7 +935,7 @@ class Terms:
                 a, b = x.args
                 return Mul(Pow(self.det(a), self.shape(b)[0]), Pow(self.det(b), self.shape(a)[0]))
         flipped = self.transpose(x)
-        if flipped != x and self._rank((flipped,)) < self._rank((x,)):
+        if not same(flipped, x) and self._rank((flipped,)) < self._rank((x,)):
             x = flipped
         return self.make(Determinant, (x,), None)
 
@@ -1062,7 +1069,7 @@ class Terms:
 
     def commuting(self, x: Any, v: Any) -> bool:
         """Whether v is a function of x, so that they commute."""
-        if v == x or isinstance(v, Identity) or not is_array(v):
+        if same(v, x) or isinstance(v, Identity) or not is_array(v):
             return True
         if isinstance(v, Inverse | MatPow):
             return self.commuting(x, v.args[0])

@@ -2,6 +2,7 @@
 
 A spelling is recognised by its own marks and never guessed in silence: what was recognised is a note of the answer.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -12,10 +13,12 @@ from matcalc.language.tokens import Token
 
 SYNTAXES = ("auto", "plain", "latex", "numpy", "matlab", "julia", "r", "sympy")
 Reader = Callable[[Sequence[Token], str, frozenset[str]], tuple[list[Token], list[str]]]
-READERS: dict[str, Reader] = {"latex": latex.read, "numpy": python.read_numpy, "sympy": python.read_sympy, "matlab": matlab.read_matlab,
-                              "julia": matlab.read_julia, "r": matlab.read_r}
-ALIASES = {"tex": "latex", "jax": "numpy", "torch": "numpy", "pytorch": "numpy", "cvxpy": "numpy", "python": "numpy", "octave": "matlab",
-           "ascii": "plain", "unicode": "plain"}
+READERS: dict[str, Reader] = {
+    "latex": latex.read, "numpy": python.read_numpy, "sympy": python.read_sympy, "matlab": matlab.read_matlab,
+    "julia": matlab.read_julia, "r": matlab.read_r}
+ALIASES = {
+    "tex": "latex", "jax": "numpy", "torch": "numpy", "pytorch": "numpy", "cvxpy": "numpy", "python": "numpy",
+    "octave": "matlab", "ascii": "plain", "unicode": "plain"}
 
 
 def respell(tokens: list[Token], source: str, known: frozenset[str], syntax: str) -> tuple[list[Token], str, tuple[str, ...]]:

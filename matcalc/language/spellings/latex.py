@@ -4,6 +4,7 @@ A command is a wrapper (fonts), an accent, a letter, a function, an operator, a 
 Scripts follow TeX: one token or one group, in either order (`x^2_i` is `x_i^2`).  What is left out (`\min_X`, `\nabla_x`,
 "subject to …") is said in a note.
 """
+
 from __future__ import annotations
 
 import difflib
@@ -12,44 +13,59 @@ from collections.abc import Sequence
 
 from matcalc.errors import LanguageError
 from matcalc.language.spellings.plain import LANGUAGE_FUNCTIONS, memberships
-from matcalc.language.tokens import LETTER_NAMES, Token
+from matcalc.language.tokens import LETTER_NAMES, Token, mark, words
 
 MAX_BRACES = 200
-NOISE = frozenset(r""", ; : ! quad qquad enspace thinspace medspace thickspace negthinspace displaystyle textstyle scriptstyle limits nolimits
-    nonumber notag left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr bigm Bigm biggm Biggm middle mathstrut strut
-    bf rm it cal sf tt boldmath mathopen mathclose mathrel mathbin mathord mathinner centering noindent par allowbreak null relax
-    mathop protect ensuremath hfill nobreak break newline linebreak [ ] ( ) / - @ large Large small tiny normalsize bfseries""".split())
-SKIPS_GROUP = frozenset("label tag hspace vspace phantom vphantom hphantom color eqref ref cite hskip kern mkern footnote".split())
-SKIPS_FIRST = frozenset("textcolor colorbox".split())
-FONTS = frozenset("""mathbf boldsymbol bm pmb mathrm mathsf mathcal mathbb mathit mathfrak mathscr mathtt text textbf textrm textit textsf texttt
-    mbox hbox operatorname vec underline vv vb symbf symbfit bold Bold mathnormal textnormal mathds mathbbm overrightarrow boxed smash cancel
-    underbar symup mathup fbox emph vectorsym utilde""".split())
-ACCENTS = {"hat": "hat", "widehat": "hat", "tilde": "tilde", "widetilde": "tilde", "bar": "bar", "overline": "bar", "dot": "dot",
-           "ddot": "ddot", "check": "check", "widecheck": "check", "breve": "breve", "acute": "acute", "grave": "grave", "mathring": "ring"}
-LETTERS = {**{name: name for name in LETTER_NAMES}, "varepsilon": "epsilon", "vartheta": "theta", "varphi": "phi", "varrho": "rho",
-           "varpi": "pi", "varsigma": "sigma", "varkappa": "kappa", "varSigma": "Sigma", "varGamma": "Gamma", "varLambda": "Lambda",
-           "varOmega": "Omega", "varPhi": "Phi", "varPsi": "Psi", "varTheta": "Theta", "varDelta": "Delta", "imath": "i", "jmath": "j",
-           "lVar": "l"}
-OPERATORS = {"cdot": "*", "times": "*", "ast": "*", "bullet": "*", "star": "*", "odot": ".*", "circ": ".*", "circledast": ".*", "bigodot": ".*",
-             "oslash": "./", "div": "/", "otimes": "⊗", "bigotimes": "⊗", "backslash": "\\", "setminus": "\\", "langle": "⟨", "rangle": "⟩",
-             "{": "(", "}": ")", "lbrace": "(", "rbrace": ")", "lparen": "(", "rparen": ")", "lbrack": "[", "rbrack": "]",
-             "|": "||", "Vert": "||", "lVert": "<||", "rVert": "||>", "vert": "|", "mid": "|", "lvert": "<|", "rvert": "|>",
-             "top": "'", "intercal": "'", "prime": "'", "coloneqq": ":=", "triangleq": ":=", "defeq": ":=", "eqdef": ":=", "colonequals": ":=",
-             "eq": "=", "infty": "∞", "in": "∈", "colon": ":", "leftarrow": "<-", "gets": "<-", "equiv": ":=", "lgroup": "(", "rgroup": ")",
-             "le": "<=", "leq": "<=", "ge": ">=", "geq": ">=", "neq": "!=", "lt": "<", "gt": ">", "sum": "∑", "partial": "∂", "lang": "⟨",
-             "rang": "⟩", "T": "'", "trans": "'", "transp": "'", "tran": "'", "transpose": "'", "tp": "'", "Tr'": "'", "dagger": "+", "dag": "+",
-             "R": "ℝ", "Reals": "ℝ", "reals": "ℝ", "lrcorner": ")"}
-FUNCTIONS = {"log": "log", "ln": "log", "exp": "exp", "det": "det", "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh", "cosh": "cosh",
-             "tanh": "tanh", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "tr": "tr", "Tr": "tr", "trace": "tr", "Trace": "tr",
-             "diag": "diag", "Diag": "diag", "rank": "rank", "max": "max", "min": "min", "sgn": "sign", "sign": "sign", "logdet": "logdet",
-             "relu": "relu", "ReLU": "relu", "softmax": "softmax", "erf": "erf", "vect": "vec", "vecc": "vec", "vecop": "vec", "vech": "vech",
-             "sigmoid": "sigmoid", "kron": "kron", "lse": "logsumexp", "adj": "adj", "mean": "mean"}
-BRACED = {"norm": ("||", "||"), "abs": ("|", "|"), "Norm": ("||", "||"), "lrnorm": ("||", "||"), "normo": ("||", "||"), "paren": ("(", ")"),
-          "parens": ("(", ")"), "bracket": ("(", ")"), "brackets": ("(", ")"), "pa": ("(", ")"), "br": ("(", ")"), "determinant": ("|", "|")}
+NOISE = words(r"""
+    , ; : ! quad qquad enspace thinspace medspace thickspace negthinspace displaystyle textstyle scriptstyle limits nolimits
+    nonumber notag left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr bigm Bigm biggm Biggm middle
+    mathstrut strut bf rm it cal sf tt boldmath mathopen mathclose mathrel mathbin mathord mathinner centering noindent par
+    allowbreak null relax mathop protect ensuremath hfill nobreak break newline linebreak [ ] ( ) / - @ large Large small tiny
+    normalsize bfseries""")
+SKIPS_GROUP = words("label tag hspace vspace phantom vphantom hphantom color eqref ref cite hskip kern mkern footnote")
+SKIPS_FIRST = words("textcolor colorbox")
+FONTS = words("""
+    mathbf boldsymbol bm pmb mathrm mathsf mathcal mathbb mathit mathfrak mathscr mathtt text textbf textrm textit textsf texttt
+    mbox hbox operatorname vec underline vv vb symbf symbfit bold Bold mathnormal textnormal mathds mathbbm overrightarrow boxed
+    smash cancel underbar symup mathup fbox emph vectorsym utilde""")
+ACCENTS = {
+    "hat": "hat", "widehat": "hat", "tilde": "tilde", "widetilde": "tilde", "bar": "bar", "overline": "bar", "dot": "dot",
+    "ddot": "ddot", "check": "check", "widecheck": "check", "breve": "breve", "acute": "acute", "grave": "grave",
+    "mathring": "ring"}
+LETTERS = {
+    **{name: name for name in LETTER_NAMES}, "varepsilon": "epsilon", "vartheta": "theta", "varphi": "phi", "varrho": "rho",
+    "varpi": "pi", "varsigma": "sigma", "varkappa": "kappa", "varSigma": "Sigma", "varGamma": "Gamma", "varLambda": "Lambda",
+    "varOmega": "Omega", "varPhi": "Phi", "varPsi": "Psi", "varTheta": "Theta", "varDelta": "Delta", "imath": "i",
+    "jmath": "j", "lVar": "l"}
+OPERATORS = {
+    "cdot": "*", "times": "*", "ast": "*", "bullet": "*", "star": "*", "odot": ".*", "circ": ".*", "circledast": ".*",
+    "bigodot": ".*", "oslash": "./", "div": "/", "otimes": "⊗", "bigotimes": "⊗", "backslash": "\\", "setminus": "\\",
+    "langle": "⟨", "rangle": "⟩", "{": "(", "}": ")", "lbrace": "(", "rbrace": ")", "lparen": "(", "rparen": ")",
+    "lbrack": "[", "rbrack": "]", "|": "||", "Vert": "||", "lVert": "<||", "rVert": "||>", "vert": "|", "mid": "|",
+    "lvert": "<|", "rvert": "|>", "top": "'", "intercal": "'", "prime": "'", "coloneqq": ":=", "triangleq": ":=",
+    "defeq": ":=", "eqdef": ":=", "colonequals": ":=", "eq": "=", "infty": "∞", "in": "∈", "colon": ":", "leftarrow": "<-",
+    "gets": "<-", "equiv": ":=", "lgroup": "(", "rgroup": ")", "le": "<=", "leq": "<=", "ge": ">=", "geq": ">=", "neq": "!=",
+    "lt": "<", "gt": ">", "sum": "∑", "partial": "∂", "lang": "⟨", "rang": "⟩", "T": "'", "trans": "'", "transp": "'",
+    "tran": "'", "transpose": "'", "tp": "'", "Tr'": "'", "dagger": "+", "dag": "+", "R": "ℝ", "Reals": "ℝ", "reals": "ℝ",
+    "lrcorner": ")"}
+FUNCTIONS = {
+    "log": "log", "ln": "log", "exp": "exp", "det": "det", "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh",
+    "cosh": "cosh", "tanh": "tanh", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "tr": "tr", "Tr": "tr",
+    "trace": "tr", "Trace": "tr", "diag": "diag", "Diag": "diag", "rank": "rank", "max": "max", "min": "min", "sgn": "sign",
+    "sign": "sign", "logdet": "logdet", "relu": "relu", "ReLU": "relu", "softmax": "softmax", "erf": "erf", "vect": "vec",
+    "vecc": "vec", "vecop": "vec", "vech": "vech", "sigmoid": "sigmoid", "kron": "kron", "lse": "logsumexp", "adj": "adj",
+    "mean": "mean"}
+BRACED = {
+    "norm": ("||", "||"), "abs": ("|", "|"), "Norm": ("||", "||"), "lrnorm": ("||", "||"), "normo": ("||", "||"),
+    "paren": ("(", ")"), "parens": ("(", ")"), "bracket": ("(", ")"), "brackets": ("(", ")"), "pa": ("(", ")"),
+    "br": ("(", ")"), "determinant": ("|", "|")}
 PAIRED = frozenset({"inner", "innerproduct", "ip", "inp", "iprod", "dotp", "inprod", "Inner"})
 EXTREMA = frozenset({"min", "max", "argmin", "argmax", "inf", "sup", "minimize", "maximize", "arg", "minimise", "maximise"})
-GRIDS = frozenset("matrix bmatrix pmatrix Bmatrix smallmatrix array bsmallmatrix psmallmatrix vmatrix Vmatrix".split())
-STOPS = re.compile(r"\s*(where|with|subject to|such that|s\.?\s*t\.?|for|over|w\.?r\.?t\.?|and|which|as|given|if|when|assuming)\b")
+GRIDS = words("matrix bmatrix pmatrix Bmatrix smallmatrix array bsmallmatrix psmallmatrix vmatrix Vmatrix")
+STOPS = re.compile(
+    r"\s*(where|with|subject to|such that|s\.?\s*t\.?|for|over|w\.?r\.?t\.?|and|which|as|given|if|when|assuming)\b"
+)
+PUNCTUATION = frozenset(".,;:!?")
 USER_MACRO = re.compile(r"(?:b|v|m|bf|mb|mat|bs|rm|mr|vec|bmat|vect|mx|mtx)?([A-Za-z]|" + "|".join(sorted(LETTER_NAMES)) + r")")
 
 
@@ -58,7 +74,7 @@ def recognised(tokens: Sequence[Token]) -> bool:
     for token in tokens:
         if token.kind == "command":
             name = token.text[1:]
-            if len(name) > 1 and name.isalpha() or name in (",", ";", "!", ":", "|", "{", "}", "[", "(", "\\"):
+            if (len(name) > 1 and name.isalpha()) or name in (",", ";", "!", ":", "|", "{", "}", "[", "(", "\\"):
                 return True
         elif token.kind == "op" and token.text == "$":
             return True
@@ -72,7 +88,9 @@ def read(tokens: Sequence[Token], source: str, known: frozenset[str]) -> tuple[l
         if token.text == "{":
             depth += 1
             if depth > MAX_BRACES:
-                raise LanguageError("nesting-too-deep", f"more than {MAX_BRACES} braces are nested", span=(token.start, token.end), source=source)
+                raise LanguageError(
+                    "nesting-too-deep", f"more than {MAX_BRACES} braces are nested", span=(token.start, token.end), source=source
+                )
         elif token.text == "}":
             depth -= 1
     reader = _Reader(source, known)
@@ -89,7 +107,7 @@ def _without_comments(tokens: Sequence[Token], source: str) -> list[Token]:
     for i, token in enumerate(tokens):
         if token.kind == "newline":
             skipping = False
-            if i == blank + 1 or "\n" in source[token.end:tokens[i + 1].start]:
+            if i == blank + 1 or "\n" in source[token.end : tokens[i + 1].start]:
                 pass
             blank = i
             out.append(token)
@@ -131,7 +149,10 @@ class _Reader:
 
     def tail(self, stream: _Stream) -> list[Token]:
         r"""After “where” or “s.t.” only `X \in \mathbb{R}^{m\times n}` is of use."""
-        rest, stream.i = [t for t in stream.tokens[stream.i:] if t.kind != "end"], len(stream.tokens) - (stream.tokens[-1].kind == "end")
+        rest, stream.i = (
+            [t for t in stream.tokens[stream.i :] if t.kind != "end"],
+            len(stream.tokens) - (stream.tokens[-1].kind == "end"),
+        )
         try:
             reader = _Reader(self.source, self.known)
             return memberships([Token("newline", "\n", 0, 0), *reader.process(rest)], only=True)
@@ -151,7 +172,7 @@ class _Reader:
             if len(inner) == 1 or not inner or (inner and _is_name(inner)):
                 out.extend(inner)
             else:
-                out += [Token("op", "(", token.start, token.end), *inner, Token("op", ")", inner[-1].end, inner[-1].end)]
+                out += [mark("(", token.start, token.end), *inner, mark(")", inner[-1].end, inner[-1].end)]
         elif kind == "op" and text in ("$", "&", "~", "`"):
             pass
         elif kind == "op" and text == "}":
@@ -168,7 +189,7 @@ class _Reader:
     def starts_statement(self, stream: _Stream) -> bool:
         """Whether the next line is a new statement: only an assignment is, elsewhere TeX ignores line ends."""
         depth = 0
-        for t in stream.tokens[stream.i:stream.i + 60]:
+        for t in stream.tokens[stream.i : stream.i + 60]:
             if t.kind in ("newline", "end") or t.text in ("$", "\\\\", ";"):
                 return False
             if t.text in ("(", "[", "{"):
@@ -187,14 +208,18 @@ class _Reader:
             if (subs if token.text == "_" else sups) and token.text == "_":
                 break
             stream.next()
-            mark = token
+            sign = token
             follow = stream.peek()
-            if follow is None or follow.kind == "end" or follow.kind == "op" and follow.text in ("^", "_", "}", "&", "$", ")"):
-                raise self.fail("unexpected-end", f"the {'subscript' if mark.text == '_' else 'exponent'} is missing", mark)
+            if follow is None or follow.kind == "end" or (follow.kind == "op" and follow.text in ("^", "_", "}", "&", "$", ")")):
+                raise self.fail("unexpected-end", f"the {'subscript' if sign.text == '_' else 'exponent'} is missing", sign)
             inner = self.process(stream.argument(self), script=True)
-            if mark.text == "_":
-                subs += [mark, Token("op", "{", mark.start, mark.end), *inner, Token("op", "}", inner[-1].end if inner else mark.end,
-                                                                                     inner[-1].end if inner else mark.end)]
+            if sign.text == "_":
+                subs += [
+                    sign,
+                    mark("{", sign.start, sign.end),
+                    *inner,
+                    mark("}", inner[-1].end if inner else sign.end, inner[-1].end if inner else sign.end),
+                ]
                 continue
             if inner and all(t.text == "'" and t.kind == "op" for t in inner):
                 sups += inner
@@ -202,7 +227,7 @@ class _Reader:
             if not inner:
                 continue
             end = inner[-1].end
-            sups += [mark, Token("op", "{", mark.start, mark.end), *inner, Token("op", "}", end, end)]
+            sups += [sign, mark("{", sign.start, sign.end), *inner, mark("}", end, end)]
         out += subs + sups
 
     # ---- commands ----
@@ -213,7 +238,7 @@ class _Reader:
             self.delimiter(token, name, stream, out)
         elif name in ("min", "max", "arg", "inf", "sup") and not script and self.leads(stream, out):
             self.leave_out(token, name, stream, out)
-        elif name in FUNCTIONS and not (name == "vec"):
+        elif name in FUNCTIONS and name != "vec":
             out.append(Token("func", FUNCTIONS[name], start, end))
         elif name in LETTERS:
             out.append(Token("letter", LETTERS[name], start, end))
@@ -231,22 +256,33 @@ class _Reader:
         elif name in ("frac", "dfrac", "tfrac", "cfrac", "nicefrac", "sfrac", "flatfrac"):
             self.fraction(token, stream, out)
         elif name == "half":
-            out.append(Token("op", "(", start, end))
-            out += [Token("num", "1", start, end), Token("op", "/", start, end), Token("num", "2", start, end), Token("op", ")", start, end)]
+            out.append(mark("(", start, end))
+            out += [Token("num", "1", start, end), mark("/", start, end), Token("num", "2", start, end), mark(")", start, end)]
         elif name == "sqrt":
             self.root(token, stream, out)
         elif name in BRACED:
             self.braced(token, name, stream, out)
         elif name in PAIRED:
             a, b = (self.process(stream.argument(self)) for _ in range(2))
-            out += [Token("op", "⟨", start, end), *a, Token("op", ",", start, end), *b, Token("op", "⟩", b[-1].end if b else end, b[-1].end if b else end)]
+            out += [
+                mark("⟨", start, end),
+                *a,
+                mark(",", start, end),
+                *b,
+                mark("⟩", b[-1].end if b else end, b[-1].end if b else end),
+            ]
         elif name == "begin":
             self.environment(token, stream, out)
         elif name == "end":
             stream.argument(self)
         elif name in ("\\", "cr"):
             after = stream.peek()
-            if out and after is not None and after.kind != "end" and self.starts_statement(_Stream([t for t in stream.rest() if t.text != "&"])):
+            if (
+                out
+                and after is not None
+                and after.kind != "end"
+                and self.starts_statement(_Stream([t for t in stream.rest() if t.text != "&"]))
+            ):
                 out.append(Token("newline", "\n", start, end))
         elif name in ("underbrace", "overbrace", "overset", "underset", "stackrel"):
             self.stacked(token, name, stream, out)
@@ -281,9 +317,24 @@ class _Reader:
             self.note(f"\\{name} was read as {guess[1]}")
             out.append(Token("letter", guess[1], token.start, token.end))
             return
-        commands = [*FUNCTIONS, *LETTERS, *OPERATORS, *FONTS, *ACCENTS, *BRACED, "frac", "sqrt", "begin", "left", "right", "operatorname"]
+        commands = [
+            *FUNCTIONS,
+            *LETTERS,
+            *OPERATORS,
+            *FONTS,
+            *ACCENTS,
+            *BRACED,
+            "frac",
+            "sqrt",
+            "begin",
+            "left",
+            "right",
+            "operatorname",
+        ]
         near = difflib.get_close_matches(name, commands, 1, 0.7)
-        raise self.fail("unknown-command", f"unknown LaTeX command `\\{name}`", token, f"did you mean `\\{near[0]}`?" if near else None)
+        raise self.fail(
+            "unknown-command", f"unknown LaTeX command `\\{name}`", token, f"did you mean `\\{near[0]}`?" if near else None
+        )
 
     def delimiter(self, token: Token, name: str, stream: _Stream, out: list[Token]) -> None:
         r"""`\left|` opens and `\right|` closes; `\left.` is nothing."""
@@ -291,35 +342,54 @@ class _Reader:
         if after is None or after.kind == "end":
             raise self.fail("unexpected-end", f"a bracket is missing after `{token.text}`", token)
         opens = name[-1] in "tl" and name != "right"
-        bar = {"|": "|", "||": "||", "\\|": "||", "\\Vert": "||", "\\vert": "|", "\\lVert": "||", "\\rVert": "||", "\\lvert": "|",
-               "\\rvert": "|", "\\mid": "|"}.get(after.text)
+        bar = {
+            "|": "|",
+            "||": "||",
+            "\\|": "||",
+            "\\Vert": "||",
+            "\\vert": "|",
+            "\\lVert": "||",
+            "\\rVert": "||",
+            "\\lvert": "|",
+            "\\rvert": "|",
+            "\\mid": "|",
+        }.get(after.text)
         if bar and after.kind in ("op", "command"):
             stream.next()
-            out.append(Token("op", "<" + bar if opens else bar + ">", token.start, after.end))
+            out.append(mark("<" + bar if opens else bar + ">", token.start, after.end))
         elif after.text == "." and after.kind == "op":
             stream.next()
         elif after.text in ("<", ">") and after.kind == "op":
             stream.next()
-            out.append(Token("op", "⟨" if after.text == "<" else "⟩", token.start, after.end))
+            out.append(mark("⟨" if after.text == "<" else "⟩", token.start, after.end))
 
     def operator(self, token: Token, name: str, stream: _Stream, out: list[Token], script: bool) -> None:
         text = OPERATORS[name]
         start, end = token.start, token.end
-        if name in ("vert", "mid") and out and out[-1].text == "|" and out[-1].kind == "op" and out[-1].end >= self.trimmed(start) and out[-1].value == "vert":
-            out[-1] = Token("op", "||", out[-1].start, end)
+        if (
+            name in ("vert", "mid")
+            and out
+            and out[-1].text == "|"
+            and out[-1].kind == "op"
+            and out[-1].end >= self.trimmed(start)
+            and out[-1].value == "vert"
+        ):
+            out[-1] = mark("||", out[-1].start, end)
             return
         if text == "'" and script:
             out.append(Token("name", "T", start, end))
         elif text == "+" and not script:
             raise self.fail("unexpected-token", f"`\\{name}` is an exponent", token)
         elif name in ("star", "ast") and script:
-            out.append(Token("op", "*", start, end))
+            out.append(mark("*", start, end))
         elif name == "partial":
-            raise self.fail("unexpected-token", "`∂` asks for a derivative: give the expression alone, and the variable with --wrt", token)
+            raise self.fail(
+                "unexpected-token", "`∂` asks for a derivative: give the expression alone, and the variable with --wrt", token
+            )
         elif name == "sum":
-            out.append(Token("op", "∑", start, end))
+            out.append(mark("∑", start, end))
         else:
-            out.append(Token("op", text, start, end, "·" if name in ("cdot", "bullet") else "vert" if name in ("vert", "mid") else None))
+            out.append(mark(text, start, end, "·" if name in ("cdot", "bullet") else "vert" if name in ("vert", "mid") else None))
 
     def trimmed(self, start: int) -> int:
         while start and self.source[start - 1] in " \t\n":
@@ -339,21 +409,45 @@ class _Reader:
         raw = stream.argument(self)
         end = max((t.end for t in raw), default=token.end)
         text = "".join(t.text for t in raw if t.kind != "command" or t.text[1:] not in NOISE)
-        plain = self.source[raw[0].start:raw[-1].end] if raw else ""
-        if text in ("1", "0") and name in ("mathbf", "boldsymbol", "bm", "pmb", "mathbb", "mathds", "mathbbm", "vec", "textbf", "symbf"):
-            out.append(Token("op", "𝟏" if text == "1" else "𝟎", token.start, end))
+        plain = self.source[raw[0].start : raw[-1].end] if raw else ""
+        if text in ("1", "0") and name in (
+            "mathbf",
+            "boldsymbol",
+            "bm",
+            "pmb",
+            "mathbb",
+            "mathds",
+            "mathbbm",
+            "vec",
+            "textbf",
+            "symbf",
+        ):
+            out.append(mark("𝟏" if text == "1" else "𝟎", token.start, end))
             return
-        if name == "mathrm" and text == "d" and (follow := stream.peek()) is not None and (
-                follow.kind == "word" or follow.kind == "command" and follow.text[1:] in LETTERS):       # the differential dX
+        if (
+            name == "mathrm"
+            and text == "d"
+            and (follow := stream.peek()) is not None
+            and (follow.kind == "word" or (follow.kind == "command" and follow.text[1:] in LETTERS))
+        ):  # the differential dX
             head, *rest = self.process(stream.argument(self))
             out += [Token("letter", "d" + head.text, token.start, head.end), *rest]
             return
-        if text in ("E", "Var", "Cov", "P", "Pr") and name in ("mathbb", "operatorname", "mathrm", "mathsf") and (follow := stream.peek()) is not None \
-                and follow.text in ("[", "(", "\\left", "\\big", "\\Big", "\\bigl", "\\{", "_") and (name == "mathbb" or len(text) > 1):
-            raise LanguageError("unsupported-notation", "expectations and probabilities aren't part of the language",
-                                span=(token.start, end), source=self.source)
+        if (
+            text in ("E", "Var", "Cov", "P", "Pr")
+            and name in ("mathbb", "operatorname", "mathrm", "mathsf")
+            and (follow := stream.peek()) is not None
+            and follow.text in ("[", "(", "\\left", "\\big", "\\Big", "\\bigl", "\\{", "_")
+            and (name == "mathbb" or len(text) > 1)
+        ):
+            raise LanguageError(
+                "unsupported-notation",
+                "expectations and probabilities aren't part of the language",
+                span=(token.start, end),
+                source=self.source,
+            )
         if name == "mathbb" and text == "R":
-            out.append(Token("op", "ℝ", token.start, end))
+            out.append(mark("ℝ", token.start, end))
             return
         if text in ("T", "\\top", "t", "H") and script and name not in ("mathbf", "boldsymbol"):
             out.append(Token("name", "T", token.start, end))
@@ -361,8 +455,30 @@ class _Reader:
         if not raw or not plain.strip():
             return
         joined = text.replace("-", "").replace("\\_", "_")
-        upright = name in ("mathrm", "text", "operatorname", "mbox", "textrm", "mathsf", "textsf", "mathop", "hbox", "mathtt", "texttt", "mathit",
-                           "textit", "textnormal", "mathbf", "textbf", "boldsymbol", "mathup", "symup", "emph", "bold", "bm")
+        upright = name in (
+            "mathrm",
+            "text",
+            "operatorname",
+            "mbox",
+            "textrm",
+            "mathsf",
+            "textsf",
+            "mathop",
+            "hbox",
+            "mathtt",
+            "texttt",
+            "mathit",
+            "textit",
+            "textnormal",
+            "mathbf",
+            "textbf",
+            "boldsymbol",
+            "mathup",
+            "symup",
+            "emph",
+            "bold",
+            "bm",
+        )
         if upright and len(joined) > 1 and joined.replace("_", "").isalnum() and joined[0].isalpha():
             if joined.lower() in EXTREMA or joined.lower() in ("argmin", "argmax"):
                 if script:
@@ -379,20 +495,25 @@ class _Reader:
             if name not in ("mathbf", "textbf", "boldsymbol", "bm", "bold", "mathit"):
                 self.words(token, name, plain, joined, stream, out, end)
                 return
-        if name in ("text", "mbox", "textrm", "hbox", "textit", "textnormal", "emph") and not (len(joined) == 1 and joined.isalpha()):
+        if name in ("text", "mbox", "textrm", "hbox", "textit", "textnormal", "emph") and not (
+            len(joined) == 1 and joined.isalpha()
+        ):
             self.words(token, name, plain, joined, stream, out, end)
             return
         inner = self.process(raw, script)
         if len(inner) == 1 and inner[0].kind == "word" and inner[0].text.isalpha() and len(inner[0].text) == 1:
             inner = [Token("letter", inner[0].text, token.start, end)]
         elif len(inner) > 1 and not _is_name(inner) and name in ("boxed", "cancel", "smash", "underline", "mathop", "fbox"):
-            inner = [Token("op", "(", token.start, token.end), *inner, Token("op", ")", end, end)]
+            inner = [mark("(", token.start, token.end), *inner, mark(")", end, end)]
         out += inner
 
     def words(self, token: Token, name: str, plain: str, joined: str, stream: _Stream, out: list[Token], end: int) -> None:
         """Upright words: a name in the formula, or prose that ends or surrounds it."""
-        if STOPS.match(plain) and (" " in plain.strip() or plain.strip().rstrip(".,:").lower() in
-                                   ("where", "with", "st", "s.t", "for", "over", "and", "such that", "if", "when")):
+        if STOPS.match(plain) and (
+            " " in plain.strip()
+            or plain.strip().rstrip(".,:").lower()
+            in ("where", "with", "st", "s.t", "for", "over", "and", "such that", "if", "when")
+        ):
             if out:
                 self.stopped = True
                 self.note(f"what follows “{plain.strip()}” was left out")
@@ -403,8 +524,13 @@ class _Reader:
             if call and joined not in self.known and name == "operatorname":
                 near = difflib.get_close_matches(joined, [n for n in LANGUAGE_FUNCTIONS if len(n) > 1], 1, 0.7)
                 if near:
-                    raise LanguageError("unknown-function", f"unknown function `{joined}`", hint=f"did you mean `{near[0]}`?",
-                                        span=(token.start, end), source=self.source)
+                    raise LanguageError(
+                        "unknown-function",
+                        f"unknown function `{joined}`",
+                        hint=f"did you mean `{near[0]}`?",
+                        span=(token.start, end),
+                        source=self.source,
+                    )
                 self.note(f"{joined}(…) was read as an unknown function")
                 out.append(Token("func", joined, token.start, end, ("unknown", False)))
                 return
@@ -428,9 +554,15 @@ class _Reader:
             if after.kind == "op" and after.text == "_":
                 stream.next()
                 stream.argument(self)
-            elif after.kind == "command" and after.text[1:] in NOISE and after.text[1:] not in ("left", "bigl", "Bigl", "big", "Big", "biggl", "bigg", "["):
-                stream.next()
-            elif after.text in ("\\min", "\\max", "\\inf", "\\sup", "~", "&", ":") or after.text == "{" and stream.tokens[stream.i + 1].text == "}":
+            elif (
+                after.kind == "command"
+                and after.text[1:] in NOISE
+                and after.text[1:] not in ("left", "bigl", "Bigl", "big", "Big", "biggl", "bigg", "[")
+            ) or (
+                after.text in ("\\min", "\\max", "\\inf", "\\sup", "~", "&", ":")
+                or (after.text == "{"
+                and stream.tokens[stream.i + 1].text == "}")
+            ):
                 stream.next()
             else:
                 break
@@ -438,11 +570,22 @@ class _Reader:
 
     def fraction(self, token: Token, stream: _Stream, out: list[Token]) -> None:
         raw_top, raw_below = stream.argument(self), stream.argument(self)
-        if [t.text for t in raw_top] == ["d"] and raw_below and raw_below[0].kind == "word" and re.fullmatch("d[A-Za-z]", raw_below[0].text):
+        if (
+            [t.text for t in raw_top] == ["d"]
+            and raw_below
+            and raw_below[0].kind == "word"
+            and re.fullmatch("d[A-Za-z]", raw_below[0].text)
+        ):
             self.note(f"the derivative sign by {raw_below[0].text[1:]} was left out: the variable is given by --wrt")
             return
-        if raw_top and raw_below and raw_top[0].text in ("\\partial", "d", "\\mathrm") and raw_below[0].text in ("\\partial", "d", "\\mathrm") and \
-                raw_top[0].text == raw_below[0].text and len(raw_below) > 1:
+        if (
+            raw_top
+            and raw_below
+            and raw_top[0].text in ("\\partial", "d", "\\mathrm")
+            and raw_below[0].text in ("\\partial", "d", "\\mathrm")
+            and raw_top[0].text == raw_below[0].text
+            and len(raw_below) > 1
+        ):
             name = "".join(t.text for t in raw_below[1:] if t.text not in ("{", "}"))
             self.note(f"the derivative sign by {name} was left out: the variable is given by --wrt")
             rest = raw_top[1:]
@@ -455,13 +598,20 @@ class _Reader:
                 raise self.fail("unexpected-token", "a part of this fraction is missing", token)
         start, end = token.start, below[-1].end
         simple = len(top) == len(below) == 1 and top[0].kind == below[0].kind == "num"
-        out.append(Token("op", "(", start, token.end))
+        out.append(mark("(", start, token.end))
         if simple:
-            out += [top[0], Token("op", "/", top[0].end, below[0].start), below[0]]
+            out += [top[0], mark("/", top[0].end, below[0].start), below[0]]
         else:
-            out += [Token("op", "(", start, token.end), *top, Token("op", ")", top[-1].end, top[-1].end),
-                    Token("op", "/", top[-1].end, below[0].start), Token("op", "(", below[0].start, below[0].start), *below, Token("op", ")", end, end)]
-        out.append(Token("op", ")", end, end))
+            out += [
+                mark("(", start, token.end),
+                *top,
+                mark(")", top[-1].end, top[-1].end),
+                mark("/", top[-1].end, below[0].start),
+                mark("(", below[0].start, below[0].start),
+                *below,
+                mark(")", end, end),
+            ]
+        out.append(mark(")", end, end))
 
     def root(self, token: Token, stream: _Stream, out: list[Token]) -> None:
         after = stream.peek()
@@ -476,10 +626,17 @@ class _Reader:
         if not inner:
             raise self.fail("unexpected-token", "there is nothing under this root", token)
         end = inner[-1].end
-        group = [Token("op", "(", token.start, token.end), *inner, Token("op", ")", end, end)]
+        group = [mark("(", token.start, token.end), *inner, mark(")", end, end)]
         if degree:
-            out += [*group, Token("op", "^", end, end), Token("op", "{", end, end), Token("num", "1", end, end), Token("op", "/", end, end),
-                    *self.process(degree), Token("op", "}", end, end)]
+            out += [
+                *group,
+                mark("^", end, end),
+                mark("{", end, end),
+                Token("num", "1", end, end),
+                mark("/", end, end),
+                *self.process(degree),
+                mark("}", end, end),
+            ]
         else:
             out += [Token("func", "root", token.start, token.end), *group]
 
@@ -488,19 +645,23 @@ class _Reader:
         if (after := stream.peek()) is not None and after.text == "*":
             stream.next()
             after = stream.peek()
-        if after is not None and after.text == "[":         # \norm[2]{x}
+        if after is not None and after.text == "[":  # \norm[2]{x}
             while stream.next().text not in ("]", ""):
                 pass
         inner = self.process(stream.argument(self))
         end = inner[-1].end if inner else token.end
         directed = {"||": ("<||", "||>"), "|": ("<|", "|>")}.get(opener, (opener, closer))
-        out += [Token("op", directed[0], token.start, token.end), *inner, Token("op", directed[1], end, end)]
+        out += [mark(directed[0], token.start, token.end), *inner, mark(directed[1], end, end)]
 
     def stacked(self, token: Token, name: str, stream: _Stream, out: list[Token]) -> None:
         first = stream.argument(self)
         if name in ("underbrace", "overbrace"):
             inner = self.process(first)
-            out += [Token("op", "(", token.start, token.end), *inner, Token("op", ")", inner[-1].end if inner else token.end, inner[-1].end if inner else token.end)]
+            out += [
+                mark("(", token.start, token.end),
+                *inner,
+                mark(")", inner[-1].end if inner else token.end, inner[-1].end if inner else token.end),
+            ]
             while (after := stream.peek()) is not None and after.kind == "op" and after.text in ("_", "^"):
                 stream.next()
                 stream.argument(self)
@@ -521,8 +682,12 @@ class _Reader:
             while (after := stream.peek()) is not None and after.kind == "op" and after.text in ("_", "^"):
                 stream.next()
                 stream.argument(self)
-        elif len(rest) == 2 and rest[1].text in ("(", "\\left") and (rest[0].kind in ("word", "letter") and len(rest[0].text) == 1 or rest[0].text in ("\\ell", "\\phi", "\\psi")):
-            out.append(Token("op", "∇", token.start, token.end))
+        elif (
+            len(rest) == 2
+            and rest[1].text in ("(", "\\left")
+            and ((rest[0].kind in ("word", "letter") and len(rest[0].text) == 1) or rest[0].text in ("\\ell", "\\phi", "\\psi"))
+        ):
+            out.append(mark("∇", token.start, token.end))
         else:
             self.note("the ∇ in front was left out: the variable is given by --wrt")
 
@@ -563,16 +728,16 @@ class _Reader:
         end = body[-1].end if body else token.end
         determinant = name.startswith("v")
         if determinant:
-            out += [Token("func", "det", token.start, token.end), Token("op", "(", token.start, token.end)]
-        out.append(Token("op", "[", token.start, token.end))
+            out += [Token("func", "det", token.start, token.end), mark("(", token.start, token.end)]
+        out.append(mark("[", token.start, token.end))
         for i, row in enumerate(rows):
             for j, cell in enumerate(row):
                 if i or j:
-                    out.append(Token("op", "," if j else ";", cell[0].start if cell else end, cell[0].start if cell else end))
+                    out.append(mark("," if j else ";", cell[0].start if cell else end, cell[0].start if cell else end))
                 out += self.process(cell)
-        out.append(Token("op", "]", end, end, "grid"))
+        out.append(mark("]", end, end, "grid"))
         if determinant:
-            out.append(Token("op", ")", end, end))
+            out.append(mark(")", end, end))
 
 
 class _Stream:
@@ -595,7 +760,7 @@ class _Stream:
         self.i -= 1
 
     def rest(self) -> list[Token]:
-        return self.tokens[self.i:self.i + 80]
+        return self.tokens[self.i : self.i + 80]
 
     def group(self, opener: Token, reader: _Reader) -> list[Token]:
         """The tokens up to the brace that closes the one just read."""
@@ -606,24 +771,31 @@ class _Stream:
                 depth += (token.text == "{") - (token.text == "}")
                 if not depth:
                     self.i += 1
-                    return self.tokens[start:self.i - 1]
+                    return self.tokens[start : self.i - 1]
             self.i += 1
         raise reader.fail("unbalanced-bracket", "this `{` is never closed", opener)
 
     def argument(self, reader: _Reader) -> list[Token]:
         """One argument as TeX takes it: a group, a command (with its own arguments), or one character."""
-        while (token := self.peek()) is not None and (token.kind == "newline" or token.text in ("\\,", "\\!", "\\;", "\\limits", "\\nolimits")):
+        while (token := self.peek()) is not None and (
+            token.kind == "newline" or token.text in ("\\,", "\\!", "\\;", "\\limits", "\\nolimits")
+        ):
             self.i += 1
         token = self.next()
         if token.kind == "end":
-            raise reader.fail("unexpected-end", "an argument is missing at the end", Token("op", "", max(0, token.start - 1), token.end))
+            raise reader.fail("unexpected-end", "an argument is missing at the end", mark("", max(0, token.start - 1), token.end))
         if token.kind == "op" and token.text == "{":
             return self.group(token, reader)
         if token.kind == "word" and len(token.text) > 1:
             self.i -= 1
             self.tokens[self.i] = Token("word" if token.text[1].isalpha() else "num", token.text[1:], token.start + 1, token.end)
             return [Token("word", token.text[0], token.start, token.start + 1)]
-        if token.kind == "num" and len(token.text) > 1 and token.text.isdigit() and reader.source[token.start - 1:token.start] not in ("^", "_"):
+        if (
+            token.kind == "num"
+            and len(token.text) > 1
+            and token.text.isdigit()
+            and reader.source[token.start - 1 : token.start] not in ("^", "_")
+        ):
             self.i -= 1
             self.tokens[self.i] = Token("num", token.text[1:], token.start + 1, token.end)
             return [Token("num", token.text[0], token.start, token.start + 1)]
@@ -634,14 +806,19 @@ class _Stream:
                 if after is not None and after.kind != "end":
                     start = self.i
                     self.argument(reader)
-                    return [token, *self.tokens[start:self.i]]
+                    return [token, *self.tokens[start : self.i]]
             if name in ("frac", "tfrac", "dfrac"):
                 start = self.i
                 self.argument(reader)
                 self.argument(reader)
-                return [token, *self.tokens[start:self.i]]
-        if token.kind == "op" and token.text == "-" and (after := self.peek()) is not None and reader.source[token.start - 1:token.start] == "^":
-            self.i += 1         # A^-1, which TeX would not take either
+                return [token, *self.tokens[start : self.i]]
+        if (
+            token.kind == "op"
+            and token.text == "-"
+            and (after := self.peek()) is not None
+            and reader.source[token.start - 1 : token.start] == "^"
+        ):
+            self.i += 1  # A^-1, which TeX would not take either
             return [token, after]
         return [token]
 
@@ -653,7 +830,13 @@ def _is_name(tokens: Sequence[Token]) -> bool:
     rest = [t for t in tokens[1:] if t.kind not in ("accent", "sub")]
     if not rest:
         return True
-    return rest[0].text == "_" and len(rest) >= 4 and rest[1].text == "{" and rest[-1].text == "}" and sum(t.text == "{" for t in rest) == 1
+    return (
+        rest[0].text == "_"
+        and len(rest) >= 4
+        and rest[1].text == "{"
+        and rest[-1].text == "}"
+        and sum(t.text == "{" for t in rest) == 1
+    )
 
 
 def _tidy(tokens: list[Token]) -> list[Token]:
@@ -676,8 +859,8 @@ def _tidy(tokens: list[Token]) -> list[Token]:
                 out[i] = token._replace(text=")")
     tail = [t for t in out if t.kind == "decl"]
     out = [t for t in out if t.kind != "decl"]
-    while len(out) > 1 and (out[-2].kind == "newline" or out[-2].kind == "op" and out[-2].text in (".", ",", ";", ":", "!", "?")):
+    while len(out) > 1 and (out[-2].kind == "newline" or (out[-2].kind == "op" and out[-2].text in PUNCTUATION)):
         del out[-2]
-    while out and out[0].kind == "op" and out[0].text in (",", ":", ".", ";"):
+    while out and out[0].kind == "op" and out[0].text in PUNCTUATION:
         del out[0]
     return tail + out

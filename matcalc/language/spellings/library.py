@@ -3,6 +3,7 @@
 Two tables: `RENAMED` maps a foreign name to an operation of the same meaning; `MACROS` builds the meaning from the
 arguments as syntax nodes (an argument used twice stays one node).  Axes are counted from 0, as in NumPy.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -12,32 +13,34 @@ from typing import Any
 from matcalc.language.syntax import Node, Span
 
 RENAMED: dict[str, str] = {
-    # NumPy, JAX, PyTorch, TensorFlow, SciPy
-    "trace": "tr", "slogdet": "logdet", "logdet": "logdet", "log_det": "logdet", "log_abs_determinant": "logdet", "eigvalsh": "eigvals",
-    "absolute": "abs", "fabs": "abs", "expit": "sigmoid", "logaddexp": "logaddexp", "reduce_logsumexp": "logsumexp", "log_sum_exp": "logsumexp",
-    "reduce_sum": "sum", "reduce_mean": "mean", "reduce_max": "max", "reduce_min": "min", "nansum": "sum", "nanmean": "mean",
-    "amax": "max", "amin": "min", "diagonal": "diag", "diagflat": "diag", "diag_embed": "diag", "diag_part": "diag",
-    "matrix_transpose": "transpose", "permute_dims": "transpose", "swapaxes": "transpose", "adjoint_transpose": "transpose",
-    "pinverse": "pinv", "matrix_exp": "expm", "cho": "cholesky", "matrix_inverse": "inv", "vecdot": "inner", "vdot": "inner",
-    "identity": "eye", "normcdf": "Phi", "elu": "elu", "swish": "silu", "heaviside": "step", "sgn": "sign",
-    # sympy
-    "Trace": "tr", "Determinant": "det", "Inverse": "inv", "Transpose": "transpose", "Adjoint": "transpose", "Identity": "eye",
-    "OneMatrix": "ones", "ZeroMatrix": "zeros", "KroneckerProduct": "kron", "kronecker_product": "kron", "DotProduct": "inner",
-    "DiagMatrix": "diag", "DiagonalMatrix": "diag", "DiagonalOf": "diag", "diagonalize_vector": "diag",
-    # cvxpy and CVX
-    "logistic": "softplus", "pos": "relu", "normNuc": "nuclear", "norm_nuc": "nuclear", "sum_entries": "sum", "norm_inf": "norminf",
-    "sigma_max": "sigma_max", "lambda_max": "lambda_max", "lambda_min": "lambda_min",
-    # R
-    "plogis": "sigmoid", "pnorm_cdf": "Phi",
-}
+    "trace": "tr", "slogdet": "logdet", "logdet": "logdet", "log_det": "logdet", "log_abs_determinant": "logdet",
+    "eigvalsh": "eigvals", "absolute": "abs", "fabs": "abs", "expit": "sigmoid", "logaddexp": "logaddexp",
+    "reduce_logsumexp": "logsumexp", "log_sum_exp": "logsumexp", "reduce_sum": "sum", "reduce_mean": "mean",
+    "reduce_max": "max", "reduce_min": "min", "nansum": "sum", "nanmean": "mean", "amax": "max", "amin": "min",
+    "diagonal": "diag", "diagflat": "diag", "diag_embed": "diag", "diag_part": "diag", "matrix_transpose": "transpose",
+    "permute_dims": "transpose", "swapaxes": "transpose", "adjoint_transpose": "transpose", "pinverse": "pinv",
+    "matrix_exp": "expm", "cho": "cholesky", "matrix_inverse": "inv", "vecdot": "inner", "vdot": "inner", "identity": "eye",
+    "normcdf": "Phi", "elu": "elu", "swish": "silu", "heaviside": "step", "sgn": "sign", "Trace": "tr", "Determinant": "det",
+    "Inverse": "inv", "Transpose": "transpose", "Adjoint": "transpose", "Identity": "eye", "OneMatrix": "ones",
+    "ZeroMatrix": "zeros", "KroneckerProduct": "kron", "kronecker_product": "kron", "DotProduct": "inner",
+    "DiagMatrix": "diag", "DiagonalMatrix": "diag", "DiagonalOf": "diag", "diagonalize_vector": "diag", "logistic": "softplus",
+    "pos": "relu", "normNuc": "nuclear", "norm_nuc": "nuclear", "sum_entries": "sum", "norm_inf": "norminf",
+    "sigma_max": "sigma_max", "lambda_max": "lambda_max", "lambda_min": "lambda_min", "plogis": "sigmoid", "pnorm_cdf": "Phi"}
 Build = Callable[["Call"], Node]
 
 
 class Call:
     """A call being built: arguments, options (`axis=0`), span, and the parser that can complain."""
 
-    def __init__(self, name: str, args: tuple[Node, ...], options: Mapping[str, Node], span: Span,
-                 apply: Callable[[str, tuple[Node, ...]], Node], fail: Callable[[str], Any]) -> None:
+    def __init__(
+        self,
+        name: str,
+        args: tuple[Node, ...],
+        options: Mapping[str, Node],
+        span: Span,
+        apply: Callable[[str, tuple[Node, ...]], Node],
+        fail: Callable[[str], Any],
+    ) -> None:
         self.name, self.args, self.options, self.span, self.apply, self.fail = name, args, options, span, apply, fail
 
     def node(self, op: str, *args: Node, value: object = None) -> Node:
@@ -66,7 +69,7 @@ class Call:
     def axis(self, position: int = 1) -> int | None:
         """The axis asked for, 0 or 1; None for all of them."""
         given = self.option("axis", "dim", "dims", "axes", position=position)
-        if given is None or given.op == "string" and given.value == "None":
+        if given is None or (given.op == "string" and given.value == "None"):
             return None
         node = given.args[0] if given.op == "neg" else given
         value = node.value * (-1 if given.op == "neg" else 1) if node.op == "number" else None
@@ -78,7 +81,7 @@ class Call:
 
 def _product(c: Call) -> Node:
     node = c.args[0] if c.args else c.fail("needs an argument")
-    if len(c.args) == 1 and node.op == "blocks":        # multi_dot([A, B, C])
+    if len(c.args) == 1 and node.op == "blocks":  # multi_dot([A, B, C])
         node, *rest = node.args
     else:
         rest = list(c.args[1:])
@@ -94,11 +97,13 @@ def _fold(op: str) -> Build:
         for arg in rest:
             node = c.node(op, node, arg)
         return node
+
     return build
 
 
 def _along(op: str) -> Build:
     """sum, mean, max, …: with an axis it stays in the value."""
+
     def build(c: Call) -> Node:
         if not c.args:
             c.need(1, 2)
@@ -106,6 +111,7 @@ def _along(op: str) -> Build:
         if axis is None:
             return c.node(op, c.args[0])
         return c.apply(op, (c.args[0], c.number(axis)))
+
     return build
 
 
@@ -114,7 +120,7 @@ def _maximum(c: Call) -> Node:
         a, b = c.args if c.args[0].op == "number" else c.args[::-1]
         if a.value == 0:
             return c.node("relu", b)
-        return c.node("add", a, c.node("relu", c.node("sub", b, a)))        # max(a, b) = a + relu(b - a)
+        return c.node("add", a, c.node("relu", c.node("sub", b, a)))  # max(a, b) = a + relu(b - a)
     if len(c.args) == 2 and c.name in ("maximum", "fmax"):
         a, b = c.args
         return c.node("add", a, c.node("relu", c.node("sub", b, a)))
@@ -123,20 +129,21 @@ def _maximum(c: Call) -> Node:
 
 def _minimum(c: Call) -> Node:
     if len(c.args) == 2 and (c.name in ("minimum", "fmin") or any(a.op == "number" and a.value == 0 for a in c.args)):
-        a, b = c.args                                                       # min(a, b) = a - relu(a - b)
+        a, b = c.args  # min(a, b) = a - relu(a - b)
         return c.node("sub", a, c.node("relu", c.node("sub", a, b)))
     return _along("min")(c)
 
 
-ORDERS = {"fro": "norm", "nuc": "nuclear", "inf": "norminf", "Inf": "norminf", "F": "norm", "f": "norm", "2": "norm2", "1": "norm1",
-          "∞": "norminf", "O": "norm1", "I": "norminf", "euclidean": "norm", "l2": "norm2", "L2": "norm2"}
+ORDERS = {
+    "fro": "norm", "nuc": "nuclear", "inf": "norminf", "Inf": "norminf", "F": "norm", "f": "norm", "2": "norm2", "1": "norm1",
+    "∞": "norminf", "O": "norm1", "I": "norminf", "euclidean": "norm", "l2": "norm2", "L2": "norm2"}
 
 
 def _norm(c: Call) -> Node:
     order = c.option("ord", "p", position=1)
     if c.option("axis", "dim", position=2) is not None:
         c.fail("along an axis isn't part of the language: write `sqrt(sum(X.^2, 1))`")
-    if order is None or order.op == "string" and order.value == "None":
+    if order is None or (order.op == "string" and order.value == "None"):
         return c.node("norm", c.args[0] if c.args else c.need(1)[0])
     text = str(order.value) if order.op in ("string", "number", "symbol") else ""
     if text in ORDERS:
@@ -164,6 +171,7 @@ def _stack(columns: bool) -> Build:
             axis = c.axis()
             along = axis == 1
         return c.node("blocks", *entries, value=(1, len(entries)) if along else (len(entries), 1))
+
     return build
 
 
@@ -231,12 +239,15 @@ def _einsum(c: Call) -> Node:
     if not c.args or c.args[0].op != "string":
         c.fail("needs its subscripts as a text, `'ij,jk->ik'`")
     left, arrow, right = str(c.args[0].value).replace(" ", "").partition("->")
-    if not arrow:       # indices that occur once, in alphabetical order
+    if not arrow:  # indices that occur once, in alphabetical order
         arrow, right = "->", "".join(sorted(i for i in left if i != "," and left.count(i) == 1))
     parts, operands = left.split(","), list(c.args[1:])
     if len(parts) != len(operands) or not arrow or any(len(p) > 2 for p in parts) or len(right) > 2:
         c.fail("can only be read with operands of at most two indices, as in `einsum('ij,jk->ik', A, B)`")
-    terms = [(_reduced(c, n, p, "".join(parts[:i] + parts[i + 1:]) + right)) for i, (n, p) in enumerate(zip(operands, parts, strict=True))]
+    terms = [
+        (_reduced(c, n, p, "".join(parts[:i] + parts[i + 1 :]) + right))
+        for i, (n, p) in enumerate(zip(operands, parts, strict=True))
+    ]
     while len(terms) > 1:
         for j in range(1, len(terms)):
             if set(terms[0][1]) & set(terms[j][1]) or j == len(terms) - 1:
@@ -281,12 +292,12 @@ def _contract(c: Call, a: tuple[Node, str], b: tuple[Node, str], others: str) ->
         return _reduced(c, c.node("hadamard", x, y), i, others)
     elif len(shared) == 1 and shared[0] not in others:
         k = shared[0]
-        x = x if i[-1] == k and len(i) == 2 else c.t(x)      # k last on the left, first on the right
+        x = x if i[-1] == k and len(i) == 2 else c.t(x)  # k last on the left, first on the right
         y = y if j[0] == k else c.t(y)
         rest = i.replace(k, "") + j.replace(k, "")
         node = c.node("mul", x, y)
         return (c.t(node) if len(i) == 1 else node), rest
-    elif len(shared) == 1 and len(i) + len(j) == 3:     # scaled rows or columns
+    elif len(shared) == 1 and len(i) + len(j) == 3:  # scaled rows or columns
         matrix, vector, mi = (x, y, i) if len(i) == 2 else (y, x, j)
         scale = c.node("diag", vector)
         return (c.node("mul", scale, matrix) if mi[0] == shared[0] else c.node("mul", matrix, scale)), mi
@@ -303,50 +314,53 @@ def _ones(c: Call) -> Node:
     return c.apply(c.name, tuple(a for a in args if a.op != "string"))
 
 
-MACROS: dict[str, Build] = {
-    "matmul": _product, "mm": _product, "mv": _product, "bmm": _product, "matvec": _product, "multi_dot": _product, "mtimes": _product,
-    "MatMul": _product, "chain_matmul": _product, "linalg_dot": _product, "spmm": _product, "np_dot": _product,
-    "np_inner": lambda c: c.node("inner", *c.need(2)),
-    "multiply": _fold("hadamard"), "times": _fold("hadamard"), "HadamardProduct": _fold("hadamard"), "hadamard_product": _fold("hadamard"),
-    "np_mul": _fold("hadamard"), "np_add": _fold("add"), "np_sub": _fold("sub"), "divide": _fold("quotient"), "true_divide": _fold("quotient"),
-    "rdivide": _fold("quotient"), "np_div": _fold("quotient"), "plus": _fold("badd"), "minus": _fold("bsub"), "subtract": _fold("sub"),
-    "MatAdd": _fold("add"), "HadamardPower": _fold("hpower"), "np_power": _fold("hpower"), "matrix_power": _fold("power"),
-    "MatPow": _fold("power"), "mpower": _fold("power"), "mldivide": _solve,
-    "square": _unary(lambda c, a: c.node("hpower", a, c.number(2))), "abs2": _unary(lambda c, a: c.node("hpower", a, c.number(2))),
-    "reciprocal": _unary(lambda c, a: c.node("quotient", c.number(1), a)), "inv_pos": _unary(lambda c, a: c.node("quotient", c.number(1), a)),
-    "rsqrt": _unary(lambda c, a: c.node("quotient", c.number(1), c.node("sqrt", a))),
-    "negative": _unary(lambda c, a: c.node("neg", a)), "np_neg": _unary(lambda c, a: c.node("relu", c.node("neg", a))),
-    "square_pos": _unary(lambda c, a: c.node("hpower", c.node("relu", a), c.number(2))),
-    "logsigmoid": _unary(lambda c, a: c.node("log", c.node("sigmoid", a))), "entr": _unary(lambda c, a: c.node("neg", c.node("hadamard", a, c.node("log", a)))),
-    "log_softmax": lambda c: c.node("log", _along("softmax")(c)),
-    "outer": _outer, "ger": _outer, "sum_squares": _sum_squares, "sum_square": _sum_squares, "sumsqr": _sum_squares, "sumsq": _sum_squares,
-    "quad_form": _quad_form, "quad_over_lin": _quad_over_lin, "matrix_frac": lambda c: c.node(
-        "mul", c.node("mul", c.t(c.need(2)[0]), c.inv(c.args[1])), c.args[0]),
-    "crossprod": _crossprod, "tcrossprod": _tcrossprod, "r_solve": _solve, "mse_loss": _mean_square, "mean_squared_error": _mean_square,
-    "MSELoss": _mean_square, "linear": _linear, "repmat": _repmat, "einsum": _einsum,
-    "np_sum": _along("sum"), "np_mean": _along("mean"), "np_var": _along("var"), "np_std": _along("std"), "np_logsumexp": _along("logsumexp"),
-    "np_softmax": _along("softmax"), "np_max": _maximum, "np_min": _minimum, "maximum": _maximum, "minimum": _minimum, "fmax": _maximum,
-    "fmin": _minimum, "np_norm": _norm, "torch_norm": _norm, "reshape_all": _reshape, "colSums": _unary(lambda c, a: c.node("sum", a, value=0)),
-    "rowSums": _unary(lambda c, a: c.node("sum", a, value=1)), "colMeans": _unary(lambda c, a: c.node("mean", a, value=0)),
-    "rowMeans": _unary(lambda c, a: c.node("mean", a, value=1)),
-    "vstack": _stack(False), "hstack": _stack(True), "concatenate": _stack(False), "cat": _stack(False), "concat": _stack(False),
-    "column_stack": _stack(True), "row_stack": _stack(False), "vertcat": _stack(False), "horzcat": _stack(True),
-    "ones_like": _like(1), "zeros_like": _like(0), "np_ones": lambda c: _ones(_named(c, "ones")), "np_zeros": lambda c: _ones(_named(c, "zeros")),
-    "logaddexp": lambda c: c.node("add", c.need(2)[0], c.node("softplus", c.node("sub", c.args[1], c.args[0]))),
-    "norm2": _unary(lambda c, a: c.node("norm2", a)), "normF": _unary(lambda c, a: c.node("norm", a)),
-    "vector": lambda c: _constant(c), "matrix": lambda c: _constant(c), "scalar": _unary(lambda c, a: a),
-    "same": _unary(lambda c, a: a),
-}
-
-
 def _named(c: Call, name: str) -> Call:
     return Call(name, c.args, c.options, c.span, c.apply, c.fail)
 
 
-def _constant(c: Call) -> Node:
+def _filled(c: Call) -> Node:
     """matrixcalculus.org's vector(1), matrix(0), vector(c)."""
     (a,) = c.need(1)
     if a.op == "number" and a.value == 0:
         return a
     ones = c.node("ones")
     return ones if a.op == "number" and a.value == 1 else c.node("mul", a, ones)
+
+
+MACROS: dict[str, Build] = {
+    "matmul": _product, "mm": _product, "mv": _product, "bmm": _product, "matvec": _product, "multi_dot": _product,
+    "mtimes": _product, "MatMul": _product, "chain_matmul": _product, "linalg_dot": _product, "spmm": _product,
+    "np_dot": _product, "np_inner": lambda c: c.node("inner", *c.need(2)), "multiply": _fold("hadamard"),
+    "times": _fold("hadamard"), "HadamardProduct": _fold("hadamard"), "hadamard_product": _fold("hadamard"),
+    "np_mul": _fold("hadamard"), "np_add": _fold("add"), "np_sub": _fold("sub"), "divide": _fold("quotient"),
+    "true_divide": _fold("quotient"), "rdivide": _fold("quotient"), "np_div": _fold("quotient"), "plus": _fold("badd"),
+    "minus": _fold("bsub"), "subtract": _fold("sub"), "MatAdd": _fold("add"), "HadamardPower": _fold("hpower"),
+    "np_power": _fold("hpower"), "matrix_power": _fold("power"), "MatPow": _fold("power"), "mpower": _fold("power"),
+    "mldivide": _solve, "square": _unary(lambda c, a: c.node("hpower", a, c.number(2))),
+    "abs2": _unary(lambda c, a: c.node("hpower", a, c.number(2))),
+    "reciprocal": _unary(lambda c, a: c.node("quotient", c.number(1), a)),
+    "inv_pos": _unary(lambda c, a: c.node("quotient", c.number(1), a)),
+    "rsqrt": _unary(lambda c, a: c.node("quotient", c.number(1), c.node("sqrt", a))),
+    "negative": _unary(lambda c, a: c.node("neg", a)), "np_neg": _unary(lambda c, a: c.node("relu", c.node("neg", a))),
+    "square_pos": _unary(lambda c, a: c.node("hpower", c.node("relu", a), c.number(2))),
+    "logsigmoid": _unary(lambda c, a: c.node("log", c.node("sigmoid", a))),
+    "entr": _unary(lambda c, a: c.node("neg", c.node("hadamard", a, c.node("log", a)))),
+    "log_softmax": lambda c: c.node("log", _along("softmax")(c)), "outer": _outer, "ger": _outer, "sum_squares": _sum_squares,
+    "sum_square": _sum_squares, "sumsqr": _sum_squares, "sumsq": _sum_squares, "quad_form": _quad_form,
+    "quad_over_lin": _quad_over_lin,
+    "matrix_frac": lambda c: c.node( "mul", c.node("mul", c.t(c.need(2)[0]), c.inv(c.args[1])), c.args[0]),
+    "crossprod": _crossprod, "tcrossprod": _tcrossprod, "r_solve": _solve, "mse_loss": _mean_square,
+    "mean_squared_error": _mean_square, "MSELoss": _mean_square, "linear": _linear, "repmat": _repmat, "einsum": _einsum,
+    "np_sum": _along("sum"), "np_mean": _along("mean"), "np_var": _along("var"), "np_std": _along("std"),
+    "np_logsumexp": _along("logsumexp"), "np_softmax": _along("softmax"), "np_max": _maximum, "np_min": _minimum,
+    "maximum": _maximum, "minimum": _minimum, "fmax": _maximum, "fmin": _minimum, "np_norm": _norm, "torch_norm": _norm,
+    "reshape_all": _reshape, "colSums": _unary(lambda c, a: c.node("sum", a, value=0)),
+    "rowSums": _unary(lambda c, a: c.node("sum", a, value=1)), "colMeans": _unary(lambda c, a: c.node("mean", a, value=0)),
+    "rowMeans": _unary(lambda c, a: c.node("mean", a, value=1)), "vstack": _stack(False), "hstack": _stack(True),
+    "concatenate": _stack(False), "cat": _stack(False), "concat": _stack(False), "column_stack": _stack(True),
+    "row_stack": _stack(False), "vertcat": _stack(False), "horzcat": _stack(True), "ones_like": _like(1),
+    "zeros_like": _like(0), "np_ones": lambda c: _ones(_named(c, "ones")), "np_zeros": lambda c: _ones(_named(c, "zeros")),
+    "logaddexp": lambda c: c.node("add", c.need(2)[0], c.node("softplus", c.node("sub", c.args[1], c.args[0]))),
+    "norm2": _unary(lambda c, a: c.node("norm2", a)), "normF": _unary(lambda c, a: c.node("norm", a)),
+    "vector": _filled, "matrix": _filled, "scalar": _unary(lambda c, a: a),
+    "same": _unary(lambda c, a: a)}

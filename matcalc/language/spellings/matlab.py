@@ -3,30 +3,36 @@
 MATLAB's and Julia's operators are the plain ones; what differs is `[A B; C D]`, axes counted from 1, `vector(1)`, comments.
 In R `%*%` is the product and `*` is entrywise.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from matcalc.errors import LanguageError
 from matcalc.language.spellings.library import MACROS
-from matcalc.language.tokens import Token
+from matcalc.language.tokens import Token, mark
 
 MATLAB_FUNCTIONS = {
-    "vector": "vector", "matrix": "matrix", "scalar": "scalar", "norm2": "norm2", "norm1": "norm1", "normF": "normF", "trace": "tr",
-    "mtimes": "mtimes", "times": "times", "rdivide": "rdivide", "plus": "plus", "minus": "minus", "mpower": "mpower", "mldivide": "mldivide",
-    "power": "np_power", "sum_square": "sum_square", "sum_squares": "sum_squares", "quad_form": "quad_form", "repmat": "repmat", "log_det": "logdet",
-    "log_sum_exp": "logsumexp", "norm_nuc": "nuclear", "quad_over_lin": "quad_over_lin", "square": "square", "matrix_frac": "matrix_frac",
-    "sumsqr": "sumsqr", "sumsq": "sumsq", "ctranspose": "transpose", "adjoint": "adj", "eig": "eigvals", "heaviside": "step", "logsig": "sigmoid",
-    "pos": "relu", "square_pos": "square_pos", "inv_pos": "inv_pos", "horzcat": "horzcat", "vertcat": "vertcat", "rms": "rms",
-}
-MATLAB_MARKS = frozenset({"vector", "matrix", "bsxfun", "repmat", "mtimes", "sum_square", "sumsqr", "rdivide", "mldivide", "numel"})
-JULIA_FUNCTIONS = {"abs2": "abs2", "dot": "inner", "opnorm": "sigma_max", "Diagonal": "diag", "transpose": "transpose", "adjoint": "transpose",
-                   "logabsdet": "logdet", "sum": "np_sum", "mean": "np_mean", "hcat": "hstack", "vcat": "vstack", "eigmax": "lambda_max",
-                   "eigmin": "lambda_min", "logistic": "sigmoid", "adjugate": "adj"}
+    "vector": "vector", "matrix": "matrix", "scalar": "scalar", "norm2": "norm2", "norm1": "norm1", "normF": "normF",
+    "trace": "tr", "mtimes": "mtimes", "times": "times", "rdivide": "rdivide", "plus": "plus", "minus": "minus",
+    "mpower": "mpower", "mldivide": "mldivide", "power": "np_power", "sum_square": "sum_square", "sum_squares": "sum_squares",
+    "quad_form": "quad_form", "repmat": "repmat", "log_det": "logdet", "log_sum_exp": "logsumexp", "norm_nuc": "nuclear",
+    "quad_over_lin": "quad_over_lin", "square": "square", "matrix_frac": "matrix_frac", "sumsqr": "sumsqr", "sumsq": "sumsq",
+    "ctranspose": "transpose", "adjoint": "adj", "eig": "eigvals", "heaviside": "step", "logsig": "sigmoid", "pos": "relu",
+    "square_pos": "square_pos", "inv_pos": "inv_pos", "horzcat": "horzcat", "vertcat": "vertcat", "rms": "rms"}
+MATLAB_MARKS = frozenset(
+    {"vector", "matrix", "bsxfun", "repmat", "mtimes", "sum_square", "sumsqr", "rdivide", "mldivide", "numel"}
+)
+JULIA_FUNCTIONS = {
+    "abs2": "abs2", "dot": "inner", "opnorm": "sigma_max", "Diagonal": "diag", "transpose": "transpose",
+    "adjoint": "transpose", "logabsdet": "logdet", "sum": "np_sum", "mean": "np_mean", "hcat": "hstack", "vcat": "vstack",
+    "eigmax": "lambda_max", "eigmin": "lambda_min", "logistic": "sigmoid", "adjugate": "adj"}
 JULIA_MARKS = frozenset({"abs2", "opnorm", "Diagonal", "dims", "logabsdet", "LinearAlgebra"})
-R_FUNCTIONS = {"t": "transpose", "solve": "r_solve", "crossprod": "crossprod", "tcrossprod": "tcrossprod", "colSums": "colSums",
-               "rowSums": "rowSums", "colMeans": "colMeans", "rowMeans": "rowMeans", "plogis": "sigmoid", "outer": "outer", "ginv": "pinv",
-               "chol2inv": "inv", "kronecker": "kron", "determinant": "logdet"}
+R_FUNCTIONS = {
+    "t": "transpose", "solve": "r_solve", "crossprod": "crossprod", "tcrossprod": "tcrossprod", "colSums": "colSums",
+    "rowSums": "rowSums", "colMeans": "colMeans", "rowMeans": "rowMeans", "plogis": "sigmoid", "outer": "outer",
+    "ginv": "pinv", "chol2inv": "inv", "kronecker": "kron", "determinant": "logdet"}
+R_OPERATORS = frozenset({"%*%", "%o%", "%O%"})
 R_MARKS = frozenset({"crossprod", "tcrossprod", "colSums", "rowSums", "colMeans", "rowMeans"})
 REDUCTIONS = frozenset({"sum", "mean", "var", "std", "softmax", "max", "min"})
 
@@ -37,12 +43,24 @@ def is_matlab(tokens: Sequence[Token], known: frozenset[str]) -> bool:
             after = tokens[i + 1].text
             if after == "(" and token.text in MATLAB_MARKS and token.text not in known:
                 return True
-            if after == "_" and f"{token.text}_{tokens[i + 2].text}" in ("sum_square", "quad_form", "log_det", "log_sum_exp", "quad_over_lin"):
+            if after == "_" and f"{token.text}_{tokens[i + 2].text}" in (
+                "sum_square",
+                "quad_form",
+                "log_det",
+                "log_sum_exp",
+                "quad_over_lin",
+            ):
                 return True
         elif token.kind == "op":
             if token.text == "%" or token.text == "@" or token.text == "...":
                 return True
-            if token.text == "," and i + 2 < len(tokens) and tokens[i + 1].text == "2" and tokens[i + 2].text == ")" and _called(tokens, i) in REDUCTIONS:
+            if (
+                token.text == ","
+                and i + 2 < len(tokens)
+                and tokens[i + 1].text == "2"
+                and tokens[i + 2].text == ")"
+                and _called(tokens, i) in REDUCTIONS
+            ):
                 return True
             if token.text == ":" and tokens[i - 1].text == "(" and tokens[i + 1].text == ")":
                 return True
@@ -84,21 +102,29 @@ def _spaced(tokens: Sequence[Token], i: int) -> bool:
 
 
 def _ends_value(token: Token) -> bool:
-    return token.kind in ("word", "letter", "num", "sup", "sub") or token.kind == "op" and token.text in (")", "]", "'", "}")
+    return token.kind in ("word", "letter", "num", "sup", "sub") or (token.kind == "op" and token.text in (")", "]", "'", "}"))
 
 
 def _starts_value(token: Token) -> bool:
-    return token.kind in ("word", "letter", "num") or token.kind == "op" and token.text in ("(", "[")
+    return token.kind in ("word", "letter", "num") or (token.kind == "op" and token.text in ("(", "["))
 
 
 def is_julia(tokens: Sequence[Token]) -> bool:
-    return any(t.kind == "word" and t.text in JULIA_MARKS and tokens[i + 1].text in ("(", ",", ".(", "=", ".") or t.text == "->" and t.kind == "op"
-               for i, t in enumerate(tokens))
+    return any(
+        (t.kind == "word"
+        and t.text in JULIA_MARKS
+        and tokens[i + 1].text in ("(", ",", ".(", "=", "."))
+        or (t.text == "->"
+        and t.kind == "op")
+        for i, t in enumerate(tokens)
+    )
 
 
 def is_r(tokens: Sequence[Token]) -> bool:
-    return any(t.kind == "op" and t.text in ("%*%", "%o%", "%O%") or t.kind == "word" and t.text in R_MARKS and tokens[i + 1].text == "("
-               for i, t in enumerate(tokens))
+    return any(
+        t.text in R_OPERATORS if t.kind == "op" else t.kind == "word" and t.text in R_MARKS and tokens[i + 1].text == "("
+        for i, t in enumerate(tokens)
+    )
 
 
 def read_matlab(tokens: Sequence[Token], source: str, known: frozenset[str]) -> tuple[list[Token], list[str]]:
@@ -114,7 +140,7 @@ def read_matlab(tokens: Sequence[Token], source: str, known: frozenset[str]) -> 
             if text == "..." and tokens[i + 1].kind == "newline":
                 i += 2
                 continue
-            if text == "@" and tokens[i + 1].text == "(":        # @(x) x'*A*x
+            if text == "@" and tokens[i + 1].text == "(":  # @(x) x'*A*x
                 while tokens[i].text != ")" and tokens[i].kind != "end":
                     i += 1
                 i += tokens[i].kind != "end"
@@ -128,13 +154,11 @@ def read_matlab(tokens: Sequence[Token], source: str, known: frozenset[str]) -> 
                 brackets.append(text)
             elif text in (")", "]", "}") and brackets:
                 brackets.pop()
-            if text == "," and tokens[i + 1].kind == "num" and tokens[i + 1].text in ("1", "2") and tokens[i + 2].text == ")":
-                if _called(tokens, i) in REDUCTIONS:
-                    number = tokens[i + 1]
-                    out += [token, number._replace(text=str(int(number.text) - 1))]
-                    i += 2
-                    continue
-            if text == "," and tokens[i + 1].text == "[" and tokens[i + 2].text == "]":       # max(x, [], 2)
+            if text == "," and tokens[i + 1].text in ("1", "2") and tokens[i + 2].text == ")" and _called(tokens, i) in REDUCTIONS:
+                out += [token, tokens[i + 1]._replace(text=str(int(tokens[i + 1].text) - 1))]
+                i += 2
+                continue
+            if text == "," and tokens[i + 1].text == "[" and tokens[i + 2].text == "]":  # max(x, [], 2)
                 i += 3
                 continue
         if token.kind == "word" and token.text == "bsxfun" and tokens[i + 1].text == "(" and tokens[i + 2].text == "@":
@@ -145,11 +169,18 @@ def read_matlab(tokens: Sequence[Token], source: str, known: frozenset[str]) -> 
                 i += 5
                 continue
         if token.kind == "newline" and brackets and brackets[-1] == "[" and out and out[-1].text not in (";", ",", "["):
-            token = Token("op", ";", token.start, token.end)
+            token = mark(";", token.start, token.end)
         previous = tokens[i - 1] if i else token
-        if brackets and brackets[-1] == "[" and out and i and _ends_value(previous) and token.start > previous.end and (
-                _starts_value(token) or token.text in ("-", "+", "@") and tokens[i + 1].start == token.end):
-            out.append(Token("op", ",", previous.end, token.start))
+        if (
+            brackets
+            and brackets[-1] == "["
+            and out
+            and i
+            and _ends_value(previous)
+            and token.start > previous.end
+            and (_starts_value(token) or (token.text in ("-", "+", "@") and tokens[i + 1].start == token.end))
+        ):
+            out.append(mark(",", previous.end, token.start))
         out.append(token)
         i += 1
     return _functions(out, MATLAB_FUNCTIONS, known), notes
@@ -157,13 +188,13 @@ def read_matlab(tokens: Sequence[Token], source: str, known: frozenset[str]) -> 
 
 def read_julia(tokens: Sequence[Token], source: str, known: frozenset[str]) -> tuple[list[Token], list[str]]:
     out: list[Token] = []
-    closing: dict[int, int] = {}        # index of a bracket that gets a second one
+    closing: dict[int, int] = {}  # index of a bracket that gets a second one
     i = 0
     while i < len(tokens):
         token = tokens[i]
         if i in closing:
-            out.append(Token("op", ")", token.start, token.start))
-        if token.text == "->" and token.kind == "op":       # x -> x'x
+            out.append(mark(")", token.start, token.start))
+        if token.text == "->" and token.kind == "op":  # x -> x'x
             while out and out[-1].text not in ("=", ";") and out[-1].kind != "newline":
                 out.pop()
             i += 1
@@ -171,11 +202,21 @@ def read_julia(tokens: Sequence[Token], source: str, known: frozenset[str]) -> t
         if token.kind == "word" and token.text == "LinearAlgebra" and tokens[i + 1].text == ".":
             i += 2
             continue
-        if token.kind == "word" and token.text in ("sum", "mean") and tokens[i + 1].text == "(" and tokens[i + 2].kind == "word" and \
-                tokens[i + 2].text in ("abs2", "abs", "log", "exp") and tokens[i + 3].text == ",":       # sum(abs2, x)
+        if (
+            token.kind == "word"
+            and token.text in ("sum", "mean")
+            and tokens[i + 1].text == "("
+            and tokens[i + 2].kind == "word"
+            and tokens[i + 2].text in ("abs2", "abs", "log", "exp")
+            and tokens[i + 3].text == ","
+        ):  # sum(abs2, x)
             name = tokens[i + 2]
-            out += [Token("func", token.text, token.start, token.end), tokens[i + 1], Token("func", JULIA_FUNCTIONS.get(name.text, name.text), name.start, name.end)]
-            out.append(Token("op", "(", tokens[i + 3].start, tokens[i + 3].end))
+            out += [
+                Token("func", token.text, token.start, token.end),
+                tokens[i + 1],
+                Token("func", JULIA_FUNCTIONS.get(name.text, name.text), name.start, name.end),
+            ]
+            out.append(mark("(", tokens[i + 3].start, tokens[i + 3].end))
             depth, j = 1, i + 4
             while depth and tokens[j].kind != "end":
                 depth += (tokens[j].text == "(") - (tokens[j].text == ")")
@@ -184,7 +225,11 @@ def read_julia(tokens: Sequence[Token], source: str, known: frozenset[str]) -> t
             i += 4
             continue
         if token.kind == "word" and token.text == "dims" and tokens[i + 1].text == "=" and tokens[i + 2].text in ("1", "2"):
-            out += [Token("name", "axis", token.start, token.end), tokens[i + 1], tokens[i + 2]._replace(text=str(int(tokens[i + 2].text) - 1))]
+            out += [
+                Token("name", "axis", token.start, token.end),
+                tokens[i + 1],
+                tokens[i + 2]._replace(text=str(int(tokens[i + 2].text) - 1)),
+            ]
             i += 3
             continue
         out.append(token)

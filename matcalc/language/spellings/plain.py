@@ -3,23 +3,26 @@
 Every other spelling ends here too.  Guarantees: each `name` token is a symbol in canonical ASCII (`Sigma`, `W_1`, or the
 spelling that was declared), each `func` token an operation of the table or an unknown function, spans are those of the source.
 """
+
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from functools import cache
+from itertools import pairwise
 
 from matcalc.errors import LanguageError
 from matcalc.language.syntax import Node
 from matcalc.language.tokens import LETTER_NAMES, Token, tokenize
 from matcalc.terms.operations import NAMES
 
-FUNCTION_LETTERS = frozenset({"f", "g", "h", "ell", "phi", "psi"})     # read as unknown functions before a bracket
+FUNCTION_LETTERS = frozenset({"f", "g", "h", "ell", "phi", "psi"})  # read as unknown functions before a bracket
 EXTREMA = frozenset({"min", "max", "argmin", "argmax", "minimize", "maximize", "minimise", "maximise"})
-LONG = 40            # letters in a name
+LONG = 40  # letters in a name
 NORM_WORDS = frozenset({"inf", "fro", "op", "nuc", "spec", "infty", "Fro", "tr", "Inf", "HS"})
-NOT_PLAIN = frozenset({"t", "K", "T"})                                  # one-letter spellings that are symbols here
+NOT_PLAIN = frozenset({"t", "K", "T"})  # one-letter spellings that are symbols here
 LANGUAGE_FUNCTIONS = {**{name: op for name, op in NAMES.items() if name not in NOT_PLAIN},
                       "solve": "solve", "norm": "norm", "transpose": "transpose", "norm2": "norm2"}
 _NO_SPLIT = frozenset({"mu", "nu", "xi", "pi", "Pi", "Xi", "eta", "rho", "tau", "phi", "chi", "psi", "ell", "Phi", "Psi"})
@@ -31,8 +34,11 @@ def canonical_name(text: str) -> str:
         tokens = tokenize(text)[:-1]
         if len(tokens) == 1 and tokens[0].kind in ("word", "letter"):
             return tokens[0].text
-        names = [t for t in Names(frozenset({"".join(t.text for t in tokens if t.kind == "word")}), text).run(tokens)
-                 if t.kind != "end"]
+        names = [
+            t
+            for t in Names(frozenset({"".join(t.text for t in tokens if t.kind == "word")}), text).run(tokens)
+            if t.kind != "end"
+        ]
     except LanguageError:
         return text
     return names[0].text if len(names) == 1 and names[0].kind == "name" else text
@@ -62,16 +68,18 @@ def _members(out: list[Token]) -> list[str]:
     names: list[str] = []
     while out:
         j = len(out) - 1
-        while j > 0 and (out[j].kind in ("sub", "accent") or out[j].text == "}" or out[j - 1].text in ("_", "{") or out[j].text in ("_", "{")):
+        while j > 0 and (
+            out[j].kind in ("sub", "accent") or out[j].text == "}" or out[j - 1].text in ("_", "{") or out[j].text in ("_", "{")
+        ):
             j -= 1
         if out[j].kind not in ("word", "letter"):
             break
         before = out[j - 1] if j else None
-        free = before is None or before.kind in ("newline", "decl") or before.kind == "op" and before.text in (",", ";")
+        free = before is None or before.kind in ("newline", "decl") or (before.kind == "op" and before.text in (",", ";"))
         if names and not free:
             break
         name = out[j].text
-        subscript = "".join(t.text for t in out[j + 1:] if t.kind in ("word", "letter", "num", "sub", "accent"))
+        subscript = "".join(t.text for t in out[j + 1 :] if t.kind in ("word", "letter", "num", "sub", "accent"))
         names.insert(0, f"{name}_{subscript}" if subscript else name)
         del out[j:]
         if out and out[-1].text == "," and out[-1].kind == "op":
@@ -87,7 +95,7 @@ def _space(tokens: Sequence[Token], i: int) -> tuple[str, int]:
     i += 1
     shape = ""
     positive = False
-    while i < len(tokens) and (tokens[i].kind in ("sup", "sub") or tokens[i].kind == "op" and tokens[i].text in ("^", "_")):
+    while i < len(tokens) and (tokens[i].kind in ("sup", "sub") or (tokens[i].kind == "op" and tokens[i].text in ("^", "_"))):
         token = tokens[i]
         i += 1
         text = token.text
@@ -126,20 +134,26 @@ class Names:
     def run(self, tokens: Sequence[Token]) -> list[Token]:
         """The tokens of one statement with names put together."""
         tokens = [*tokens, Token("end", "", len(self.source), len(self.source))]
-        self.bare = frozenset(t.text for t, after in zip(tokens, tokens[1:], strict=False)
-                              if t.kind in ("word", "letter") and after.text not in ("(", ".(", "=", ":="))
+        self.bare = frozenset(
+            t.text
+            for t, after in pairwise(tokens)
+            if t.kind in ("word", "letter") and after.text not in ("(", ".(", "=", ":=")
+        )
         out: list[Token] = []
         i = self.lead(tokens)
         while i < len(tokens) - 1:
             token = tokens[i]
             if token.kind == "word" or token.kind == "letter":
                 i = self.name(tokens, i, out)
-            elif token.kind == "num" and token.text in ("0", "1") and tokens[i + 1].text == "_" and tokens[i + 1].start == token.end:
-                i = self.ones(tokens, i, out)
-            elif token.kind == "op" and token.text in ("𝟏", "𝟎") and (tokens[i + 1].text == "_" or tokens[i + 1].kind == "sub"):
+            elif (
+                token.kind == "num"
+                and token.text in ("0", "1")
+                and tokens[i + 1].text == "_"
+                and tokens[i + 1].start == token.end
+            ) or token.kind == "op" and token.text in ("𝟏", "𝟎") and (tokens[i + 1].text == "_" or tokens[i + 1].kind == "sub"):
                 i = self.ones(tokens, i, out)
             elif token.kind == "op" and token.text == "_" and tokens[i + 1].kind == "word" and tokens[i + 1].text in NORM_WORDS:
-                out += [token, tokens[i + 1]._replace(kind="name")]         # ‖x‖_inf
+                out += [token, tokens[i + 1]._replace(kind="name")]  # ‖x‖_inf
                 i += 2
             elif token.kind == "accent":
                 i += 1
@@ -157,7 +171,13 @@ class Names:
     def lead(self, tokens: Sequence[Token]) -> int:
         """The index where the expression starts: `min_x …` and `d/dX …` in front are left out."""
         first = tokens[0]
-        if first.kind == "word" and first.text in EXTREMA and first.text not in self.known and len(tokens) > 2 and tokens[1].text not in ("(", ".(", "'"):
+        if (
+            first.kind == "word"
+            and first.text in EXTREMA
+            and first.text not in self.known
+            and len(tokens) > 2
+            and tokens[1].text not in ("(", ".(", "'")
+        ):
             i = 1
             if tokens[1].text == "_" and tokens[1].kind == "op":
                 i = self.subscript(tokens, 1)[1]
@@ -166,7 +186,9 @@ class Names:
             self.note(f"`{first.text}` in front was left out")
             return i
         if first.text in ("d", "∂") and first.text not in self.known and len(tokens) > 4 and tokens[1].text == "/":
-            variable = tokens[2].text[1:] if first.text == "d" and tokens[2].text.startswith("d") and tokens[2].kind == "word" else ""
+            variable = (
+                tokens[2].text[1:] if first.text == "d" and tokens[2].text.startswith("d") and tokens[2].kind == "word" else ""
+            )
             i = 3
             if tokens[2].text == "∂" and first.text == "∂":
                 variable, i = tokens[3].text, 4
@@ -177,24 +199,47 @@ class Names:
 
     def command(self, token: Token, out: list[Token]) -> None:
         """A backslash outside LaTeX is the left division, `A \\ b` or `A\\b`."""
-        if out and len(token.text) > 1 and not token.text[1:].isalpha() or not out or len(token.text) > 2:
-            raise LanguageError("unexpected-token", f"`{token.text}` is unexpected here", span=(token.start, token.end), source=self.source)
+        if (out and len(token.text) > 1 and not token.text[1:].isalpha()) or not out or len(token.text) > 2:
+            raise LanguageError(
+                "unexpected-token", f"`{token.text}` is unexpected here", span=(token.start, token.end), source=self.source
+            )
         out.append(Token("op", "\\", token.start, token.start + 1))
         if len(token.text) == 2:
-            self.place(Token("word", token.text[1], token.start + 1, token.end), token.text[1], "", token.end, Token("end", "", 0, 0), out, False)
+            self.place(
+                Token("word", token.text[1], token.start + 1, token.end),
+                token.text[1],
+                "",
+                token.end,
+                Token("end", "", 0, 0),
+                out,
+                False,
+            )
 
     # ---- one name with its decorations ----
 
     def name(self, tokens: Sequence[Token], i: int, out: list[Token]) -> int:
         first = tokens[i]
         word, end = first.text, first.end
-        if word == "K" and tokens[i + 1].text == "_" and tokens[i + 2].text == "{" and tokens[min(i + 4, len(tokens) - 1)].text == "," and "K" not in self.known:
+        if (
+            word == "K"
+            and tokens[i + 1].text == "_"
+            and tokens[i + 2].text == "{"
+            and tokens[min(i + 4, len(tokens) - 1)].text == ","
+            and "K" not in self.known
+        ):
             sizes, j = self.sizes(tokens, i + 1)
             span = (first.start, tokens[j - 1].end)
             out.append(Token("made", "K", *span, Node("commutation", (), sizes, span)))
             return j
-        if first.kind == "word" and word[0] == "T" and len(word) > 1 and i and tokens[i - 1].text == "^" and word not in self.known:
-            out.append(Token("name", "T", first.start, first.start + 1))        # A^TX
+        if (
+            first.kind == "word"
+            and word[0] == "T"
+            and len(word) > 1
+            and i
+            and tokens[i - 1].text == "^"
+            and word not in self.known
+        ):
+            out.append(Token("name", "T", first.start, first.start + 1))  # A^TX
             first = Token("word", word[1:], first.start + 1, end)
             word = first.text
         i += 1
@@ -205,7 +250,7 @@ class Names:
         if first.kind == "letter" and word == "Sigma" and self.is_sum(tokens, i, first):
             out.append(Token("op", "∑", first.start, end))
             return i
-        while True:         # accents, digits after a Greek letter, subscripts, layer superscripts
+        while True:  # accents, digits after a Greek letter, subscripts, layer superscripts
             token = tokens[i]
             if token.kind == "accent":
                 parts.append(token.text)
@@ -230,7 +275,7 @@ class Names:
             j = i
             while tokens[j].text == "'" and tokens[j].kind == "op":
                 j += 1
-            if tokens[j].text == ".(":          # f'.(x)
+            if tokens[j].text == ".(":  # f'.(x)
                 out.append(Token("func", word + "'" * (j - i), first.start, tokens[j - 1].end, ("unknown", True)))
                 return j
         self.place(first, word, "_".join(parts), end, following, out, self.has_comma(tokens, i))
@@ -259,13 +304,15 @@ class Names:
             return False
         if tokens[i].kind == "sup" or tokens[i].text in ("^", "'", ")", ",", "+", "-"):
             return False
-        window = tokens[i:i + 200]
-        return any(t.kind == "sub" and t.text == index or t.text == "_" and index in (u.text, v.text)
-                   for t, u, v in zip(window, window[1:], window[2:], strict=False))
+        window = tokens[i : i + 200]
+        return any(
+            (t.kind == "sub" and t.text == index) or (t.text == "_" and index in (u.text, v.text))
+            for t, u, v in zip(window, window[1:], window[2:], strict=False)
+        )
 
     def subscript(self, tokens: Sequence[Token], i: int) -> tuple[str, int]:
         """The text of `_1`, `_F`, `_{12}` at i, and the index after it."""
-        mark = tokens[i]
+        bar = tokens[i]
         i += 1
         if tokens[i].kind in ("word", "letter", "num", "string", "name"):
             return tokens[i].text, i + 1
@@ -284,8 +331,10 @@ class Names:
                 i += 1
             if tokens[i].text == "}" and text:
                 return text, i + 1
-        token = tokens[i] if tokens[i].kind != "end" else mark
-        raise LanguageError("bad-subscript", "a subscript must be a name or a number", span=(token.start, token.end), source=self.source)
+        token = tokens[i] if tokens[i].kind != "end" else bar
+        raise LanguageError(
+            "bad-subscript", "a subscript must be a name or a number", span=(token.start, token.end), source=self.source
+        )
 
     @staticmethod
     def layer(tokens: Sequence[Token], i: int) -> tuple[str, int] | None:
@@ -312,7 +361,7 @@ class Names:
         if tokens[i].text != "(":
             return False
         depth = 0
-        for token in tokens[i:i + 100]:
+        for token in tokens[i : i + 100]:
             if token.kind == "op":
                 if token.text in ("(", "[", "{", "⟨"):
                     depth += 1
@@ -333,7 +382,9 @@ class Names:
         else:
             sizes, j = self.sizes(tokens, i + 1)
         span = (start, tokens[j - 1].end)
-        out.append(Token("made", tokens[i].text, *span, Node("zeros" if tokens[i].text in ("0", "𝟎") else "ones", (), sizes, span)))
+        out.append(
+            Token("made", tokens[i].text, *span, Node("zeros" if tokens[i].text in ("0", "𝟎") else "ones", (), sizes, span))
+        )
         return j
 
     def sizes(self, tokens: Sequence[Token], i: int) -> tuple[tuple[str | int | Node, str | int | Node], int]:
@@ -358,7 +409,9 @@ class Names:
 
     def size(self, tokens: Sequence[Token]) -> str | int | Node:
         """One size: a name, a number, or a product of them."""
-        parts = [size_text(p) for t in tokens for p in ([t.text] if t.kind != "word" or t.text in self.known else _letters(t.text))]
+        parts = [
+            size_text(p) for t in tokens for p in ([t.text] if t.kind != "word" or t.text in self.known else _letters(t.text))
+        ]
         if len(parts) == 1:
             return parts[0]
         nodes = [Node("number", (), Fraction(p)) if isinstance(p, int) else Node("symbol", (), p) for p in parts]
@@ -392,8 +445,14 @@ class Names:
             out.append(Token("name", declared, first.start, end))
             return
         function = whole if whole in LANGUAGE_FUNCTIONS else None
-        if function is None and (call or dotted) and len(whole) > 2 and not whole.islower() and whole.lower() in LANGUAGE_FUNCTIONS:
-            function = whole = whole.lower()        # ReLU, Softmax
+        if (
+            function is None
+            and (call or dotted)
+            and len(whole) > 2
+            and not whole.islower()
+            and whole.lower() in LANGUAGE_FUNCTIONS
+        ):
+            function = whole = whole.lower()  # ReLU, Softmax
         if whole == "K" and call and comma:
             out.append(Token("func", "commutation", first.start, end))
         elif whole in self.functions and (call or dotted):
@@ -434,14 +493,19 @@ class Names:
             if size > 3 or (size == 3 and word.islower()) or comma:
                 near = _near(word, 0.7)
                 if near:
-                    raise LanguageError("unknown-function", f"unknown function `{word}`", hint=f"did you mean `{near}`?",
-                                        span=(start, end), source=self.source)
-                if word.islower() or not word.isupper() and word[1:].islower() and size > 2:
+                    raise LanguageError(
+                        "unknown-function",
+                        f"unknown function `{word}`",
+                        hint=f"did you mean `{near}`?",
+                        span=(start, end),
+                        source=self.source,
+                    )
+                if word.islower() or (not word.isupper() and word[1:].islower() and size > 2):
                     self.note(f"{word}(…) was read as an unknown function")
                     out.append(Token("func", word, start, end, ("unknown", False)))
                     return
         while pos < size:
-            rest = word[pos:pos + max(self.longest, LONG)]
+            rest = word[pos : pos + max(self.longest, LONG)]
             stop = pos + 1
             for cut in range(min(self.longest, size - pos), 0, -1):
                 if rest[:cut] in known:
@@ -451,8 +515,14 @@ class Names:
                 if call and pos and pos + len(rest) == size and rest in LANGUAGE_FUNCTIONS and len(rest) > 1:
                     out.append(Token("func", LANGUAGE_FUNCTIONS[rest], start + pos, end))
                     return
-                greek = next((rest[:cut] for cut in range(min(7, len(rest)), 3, -1)
-                              if rest[:cut] in LETTER_NAMES and rest[:cut] not in _NO_SPLIT), None)
+                greek = next(
+                    (
+                        rest[:cut]
+                        for cut in range(min(7, len(rest)), 3, -1)
+                        if rest[:cut] in LETTER_NAMES and rest[:cut] not in _NO_SPLIT
+                    ),
+                    None,
+                )
                 if greek:
                     stop = pos + len(greek)
                 while stop < size and word[stop].isdigit():
@@ -467,14 +537,20 @@ class Names:
 
     def letter_transpose(self, first: Token, word: str) -> None:
         changed = word[0] + word[1:].replace("T", "'")
-        raise LanguageError("letter-transpose", f"`T` in `{word}` can't be told from a matrix named T",
-                            hint=f"write `{changed}` for the transpose", span=(first.start, first.start + len(word)), source=self.source)
+        raise LanguageError(
+            "letter-transpose",
+            f"`T` in `{word}` can't be told from a matrix named T",
+            hint=f"write `{changed}` for the transpose",
+            span=(first.start, first.start + len(word)),
+            source=self.source,
+        )
 
     def note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
 
 
+@cache
 def _near(word: str, cutoff: float) -> str | None:
     """The known function that looks most like the word."""
     found = difflib.get_close_matches(word, [n for n in LANGUAGE_FUNCTIONS if len(n) > 1], 1, cutoff)

@@ -3,6 +3,7 @@
 Module names go, function and method names become operations, `*` `/` `**` are entrywise where neither side is a number
 (in sympy and CVXPY they are products), `@` is the product, and every identifier is one symbol.
 """
+
 from __future__ import annotations
 
 import difflib
@@ -11,33 +12,39 @@ from collections.abc import Sequence
 from matcalc.errors import LanguageError
 from matcalc.language.spellings.library import MACROS, RENAMED
 from matcalc.language.spellings.plain import LANGUAGE_FUNCTIONS
-from matcalc.language.tokens import Token
+from matcalc.language.tokens import Token, mark, words
 from matcalc.terms.operations import TABLE
 
-MODULES = frozenset("""np numpy jnp jax torch tf tensorflow scipy cp cvxpy cvx linalg nn functional math onp npl LA la sla spla special anp autograd
-    sympy sym sp keras backend ops lax F K mx nd numpyro mnp cupy xp atoms tnp Tensor matlib scsp jsp activations""".split())
-PYTHON_MARKS = frozenset("""np numpy jnp jax torch tf tensorflow scipy cp cvxpy cvx math onp npl anp autograd keras cupy""".split())
-CVX_MARKS = frozenset("sum_squares quad_form sum_square quad_over_lin matrix_frac log_sum_exp norm_nuc normNuc".split())
-SYMPY_MARKS = frozenset("""Trace Determinant Inverse Transpose MatMul MatAdd MatPow HadamardProduct hadamard_product HadamardPower KroneckerProduct
-    OneMatrix ZeroMatrix DiagMatrix DiagonalMatrix DotProduct MatrixSymbol Identity""".split())
-METHODS = frozenset("""dot sum mean max min trace t transpose T pow square sqrt exp log norm det logdet slogdet inverse inv reshape ravel flatten view
-    abs sigmoid tanh relu softmax mm mv matmul mul add sub div diag diagonal var std logsumexp outer cholesky conj item squeeze unsqueeze multiply
-    add_ neg sin cos clone detach float double prod cpu numpy numel size copy astype contiguous permute log_softmax inner vdot kron pinverse expm
-    log1p expm1 sign logical_not matrix_exp matrix_power amax amin erf trace_ bmm as_explicit doit simplify adjoint conjugate adjugate norm1""".split())
-SILENT_METHODS = frozenset("""item squeeze unsqueeze clone detach float double cpu numpy copy astype contiguous conj conjugate as_explicit doit simplify
-    to requires_grad_ numpy_ tolist""".split())
+MODULES = words("""
+    np numpy jnp jax torch tf tensorflow scipy cp cvxpy cvx linalg nn functional math onp npl LA la sla spla special anp
+    autograd sympy sym sp keras backend ops lax F K mx nd numpyro mnp cupy xp atoms tnp Tensor matlib scsp jsp activations""")
+PYTHON_MARKS = words("""np numpy jnp jax torch tf tensorflow scipy cp cvxpy cvx math onp npl anp autograd keras cupy""")
+CVX_MARKS = words("sum_squares quad_form sum_square quad_over_lin matrix_frac log_sum_exp norm_nuc normNuc")
+SYMPY_MARKS = words("""
+    Trace Determinant Inverse Transpose MatMul MatAdd MatPow HadamardProduct hadamard_product HadamardPower KroneckerProduct
+    OneMatrix ZeroMatrix DiagMatrix DiagonalMatrix DotProduct MatrixSymbol Identity""")
+METHODS = words("""
+    dot sum mean max min trace t transpose T pow square sqrt exp log norm det logdet slogdet inverse inv reshape ravel flatten
+    view abs sigmoid tanh relu softmax mm mv matmul mul add sub div diag diagonal var std logsumexp outer cholesky conj item
+    squeeze unsqueeze multiply add_ neg sin cos clone detach float double prod cpu numpy numel size copy astype contiguous
+    permute log_softmax inner vdot kron pinverse expm log1p expm1 sign logical_not matrix_exp matrix_power amax amin erf trace_
+    bmm as_explicit doit simplify adjoint conjugate adjugate norm1""")
+SILENT_METHODS = words("""
+    item squeeze unsqueeze clone detach float double cpu numpy copy astype contiguous conj conjugate as_explicit doit simplify
+    to requires_grad_ numpy_ tolist""")
 PYTHON_FUNCTIONS = {
-    "sum": "np_sum", "mean": "np_mean", "average": "np_mean", "var": "np_var", "std": "np_std", "max": "np_max", "min": "np_min",
-    "amax": "np_max", "amin": "np_min", "logsumexp": "np_logsumexp", "softmax": "np_softmax", "norm": "np_norm", "matrix_norm": "np_norm",
-    "vector_norm": "np_norm", "dot": "np_dot", "inner": "np_inner", "mul": "np_mul", "add": "np_add", "sub": "np_sub", "div": "np_div",
-    "power": "np_power", "pow": "np_power", "float_power": "np_power", "ones": "np_ones", "zeros": "np_zeros", "reduce_sum": "np_sum",
-    "reduce_mean": "np_mean", "reduce_max": "np_max", "reduce_min": "np_min", "reduce_logsumexp": "np_logsumexp", "log_sum_exp": "np_logsumexp",
-    "t": "transpose", "ravel": "reshape_all", "flatten": "reshape_all", "reshape": "reshape_all", "view": "reshape_all", "inverse": "inv",
-    "invert": "inv", "concatenate": "concatenate", "array": "same", "asarray": "same", "tensor": "same", "sum_entries": "np_sum", "norm1": "norm1",
-    "norm2": "norm2", "Minimize": "same", "Maximize": "same", "atleast_2d": "same", "Matrix": "same", "neg": "negative", "adjugate": "adj",
-    "frobenius_norm": "norm", "solve_triangular": "solve", "lstsq": "lstsq", "permute": "transpose", "adjoint": "transpose",
-    "tril": "lower", "triu": "upper", "gammaln": "gammaln", "einsum": "einsum", "binary_cross_entropy": "bce",
-}
+    "sum": "np_sum", "mean": "np_mean", "average": "np_mean", "var": "np_var", "std": "np_std", "max": "np_max",
+    "min": "np_min", "amax": "np_max", "amin": "np_min", "logsumexp": "np_logsumexp", "softmax": "np_softmax",
+    "norm": "np_norm", "matrix_norm": "np_norm", "vector_norm": "np_norm", "dot": "np_dot", "inner": "np_inner",
+    "mul": "np_mul", "add": "np_add", "sub": "np_sub", "div": "np_div", "power": "np_power", "pow": "np_power",
+    "float_power": "np_power", "ones": "np_ones", "zeros": "np_zeros", "reduce_sum": "np_sum", "reduce_mean": "np_mean",
+    "reduce_max": "np_max", "reduce_min": "np_min", "reduce_logsumexp": "np_logsumexp", "log_sum_exp": "np_logsumexp",
+    "t": "transpose", "ravel": "reshape_all", "flatten": "reshape_all", "reshape": "reshape_all", "view": "reshape_all",
+    "inverse": "inv", "invert": "inv", "concatenate": "concatenate", "array": "same", "asarray": "same", "tensor": "same",
+    "sum_entries": "np_sum", "norm1": "norm1", "norm2": "norm2", "Minimize": "same", "Maximize": "same", "atleast_2d": "same",
+    "Matrix": "same", "neg": "negative", "adjugate": "adj", "frobenius_norm": "norm", "solve_triangular": "solve",
+    "lstsq": "lstsq", "permute": "transpose", "adjoint": "transpose", "tril": "lower", "triu": "upper", "gammaln": "gammaln",
+    "einsum": "einsum", "binary_cross_entropy": "bce"}
 OWN_NAMES = frozenset(("norm", "solve")) | frozenset(TABLE) | frozenset(MACROS)
 
 
@@ -45,46 +52,93 @@ def is_numpy(tokens: Sequence[Token], known: frozenset[str]) -> bool:
     """Marks of Python: `np.`, `@`, `**`, method calls, `axis=`."""
     for i, token in enumerate(tokens):
         if token.kind == "op":
-            if token.text == "@" and tokens[i + 1].text != "(" and i and tokens[i - 1].text not in ("(", ",", "=") or token.text == "**":
+            if (
+                (token.text == "@"
+                and tokens[i + 1].text != "("
+                and i
+                and tokens[i - 1].text not in ("(", ",", "="))
+                or token.text == "**"
+            ):
                 return True
-            if token.text == "[" and i and tokens[i - 1].end == token.start and _value(tokens[i - 1]) and (
-                    tokens[i + 1].kind == "num" or tokens[i + 1].text in (":", "None")):
+            if (
+                token.text == "["
+                and i
+                and tokens[i - 1].end == token.start
+                and _value(tokens[i - 1])
+                and (tokens[i + 1].kind == "num" or tokens[i + 1].text in (":", "None"))
+            ):
                 return True
             if token.text == "." and i and _value(tokens[i - 1]) and tokens[i + 1].text in ("shape", "size", "ndim"):
                 return True
-            if token.text == "." and i and tokens[i + 1].kind == "word" and (tokens[i - 1].kind == "word" or tokens[i - 1].text in (")", "]", "'")):
+            if (
+                token.text == "."
+                and i
+                and tokens[i + 1].kind == "word"
+                and (tokens[i - 1].kind == "word" or tokens[i - 1].text in (")", "]", "'"))
+            ):
                 after = tokens[i + 1].text
-                if tokens[i - 1].text in PYTHON_MARKS or tokens[i - 1].text in MODULES and _Python.operation(after) or \
-                        after in METHODS and tokens[i + 2].text == "(":
+                if (
+                    tokens[i - 1].text in PYTHON_MARKS
+                    or (tokens[i - 1].text in MODULES
+                    and _Python.operation(after))
+                    or (after in METHODS
+                    and tokens[i + 2].text == "(")
+                ):
                     return True
         elif token.kind == "word":
             after = tokens[i + 1].text
-            if token.text in ("axis", "dim", "keepdims", "keepdim", "ord") and after == "=" and i and tokens[i - 1].text in (",", "("):
+            if (
+                token.text in ("axis", "dim", "keepdims", "keepdim", "ord")
+                and after == "="
+                and i
+                and tokens[i - 1].text in (",", "(")
+            ):
                 return True
-            if token.text in ("sum", "quad", "matrix", "log", "norm") and after == "_" and f"{token.text}_{tokens[i + 2].text}" in CVX_MARKS - {"sum_square"}:
+            if (
+                token.text in ("sum", "quad", "matrix", "log", "norm")
+                and after == "_"
+                and f"{token.text}_{tokens[i + 2].text}" in CVX_MARKS - {"sum_square"}
+            ):
                 return True
-            if token.text in ("return", "def", "lambda") and token.text not in known and (i == 0 or tokens[i - 1].text in ("=", "\n")) \
-                    and tokens[i + 1].kind == "word":
+            if (
+                token.text in ("return", "def", "lambda")
+                and token.text not in known
+                and (i == 0 or tokens[i - 1].text in ("=", "\n"))
+                and tokens[i + 1].kind == "word"
+            ):
                 return True
     return False
 
 
 def _value(token: Token) -> bool:
-    return token.kind in ("word", "letter") or token.kind == "op" and token.text in (")", "]", "'")
+    return token.kind in ("word", "letter") or (token.kind == "op" and token.text in (")", "]", "'"))
 
 
 def is_sympy(tokens: Sequence[Token], known: frozenset[str]) -> bool:
     """Marks of sympy, and of NumPy's matrix class: `Trace(…)`, `X.I`, `X.inv()`."""
-    if any(t.text == "." and t.kind == "op" and i and _value(tokens[i - 1]) and tokens[i + 1].text in ("I", "inv") and tokens[i + 1].kind == "word"
-           and (tokens[i + 1].text == "I") != (tokens[i + 2].text == "(") and tokens[i - 1].text not in MODULES for i, t in enumerate(tokens)):
+    if any(
+        t.text == "."
+        and t.kind == "op"
+        and i
+        and _value(tokens[i - 1])
+        and tokens[i + 1].text in ("I", "inv")
+        and tokens[i + 1].kind == "word"
+        and (tokens[i + 1].text == "I") != (tokens[i + 2].text == "(")
+        and tokens[i - 1].text not in MODULES
+        for i, t in enumerate(tokens)
+    ):
         return True
-    return any(t.kind == "word" and t.text in SYMPY_MARKS and t.text not in known and tokens[i + 1].text in ("(", "_")
-               for i, t in enumerate(tokens))
+    return any(
+        t.kind == "word" and t.text in SYMPY_MARKS and t.text not in known and tokens[i + 1].text in ("(", "_")
+        for i, t in enumerate(tokens)
+    )
 
 
 def read_numpy(tokens: Sequence[Token], source: str, known: frozenset[str]) -> tuple[list[Token], list[str]]:
     """NumPy and its relatives; in CVXPY `*` is the product."""
-    products = any(t.kind == "word" and t.text in ("cp", "cvxpy", "cvx") and tokens[i + 1].text == "." for i, t in enumerate(tokens))
+    products = any(
+        t.kind == "word" and t.text in ("cp", "cvxpy", "cvx") and tokens[i + 1].text == "." for i, t in enumerate(tokens)
+    )
     out = _Python(source, known, products).read(_identifiers(tokens))
     starred = any(t.text in ("n*", "n/") for t in out)
     return out, ["read as CVXPY" if products else "read as NumPy" + (": `*` and `/` are entrywise" if starred else "")]
@@ -103,8 +157,12 @@ def _identifiers(tokens: Sequence[Token]) -> list[Token]:
         i += 1
         if token.kind in ("word", "letter"):
             text, end = token.text, token.end
-            while tokens[i].start == end and (tokens[i].text == "_" or tokens[i].kind in ("word", "letter") or
-                                              tokens[i].kind == "num" and tokens[i].text.isdigit()):
+            while tokens[i].start == end and (
+                tokens[i].text == "_"
+                or tokens[i].kind in ("word", "letter")
+                or (tokens[i].kind == "num"
+                and tokens[i].text.isdigit())
+            ):
                 text, end = text + tokens[i].text, tokens[i].end
                 i += 1
             token = Token("word", text, token.start, end)
@@ -144,7 +202,13 @@ class _Python:
                 elif text == "[" and i and self.is_value(tokens[i - 1]) and tokens[i - 1].end == token.start:
                     i = self.index(i, out)
                     continue
-                elif text == "(" and tokens[i + 1].text in ("(", "[") and out and out[-1].kind == "func" and self.unpacks(out[-1].text):
+                elif (
+                    text == "("
+                    and tokens[i + 1].text in ("(", "[")
+                    and out
+                    and out[-1].kind == "func"
+                    and self.unpacks(out[-1].text)
+                ):
                     i = self.unpack(i, out)
                     continue
                 elif text == "\\" and tokens[i + 1].kind == "newline":
@@ -164,11 +228,26 @@ class _Python:
 
     @staticmethod
     def unpacks(name: str) -> bool:
-        return name in ("np_ones", "np_zeros", "vstack", "hstack", "concatenate", "cat", "concat", "column_stack", "row_stack", "multi_dot", "block",
-                        "bmat", "chain_matmul", "vertcat", "horzcat")
+        return name in (
+            "np_ones",
+            "np_zeros",
+            "vstack",
+            "hstack",
+            "concatenate",
+            "cat",
+            "concat",
+            "column_stack",
+            "row_stack",
+            "multi_dot",
+            "block",
+            "bmat",
+            "chain_matmul",
+            "vertcat",
+            "horzcat",
+        )
 
     def unpack(self, i: int, out: list[Token]) -> int:
-        """`ones((m, n))` loses its inner brackets, `vstack((A, B))` gets square ones; `block([[A, B], [C, D]])` becomes `[A, B; C, D]`."""
+        """`ones((m, n))` loses its inner brackets, `vstack((A, B))` gets square ones, `block([[A], [B]])` becomes `[A; B]`."""
         tokens, name = self.tokens, out[-1].text
         depth, j = 0, i + 1
         while j < len(tokens) and tokens[j].kind != "end":
@@ -222,7 +301,7 @@ class _Python:
             return i
         if text == "return" and first:
             return i + 1
-        if first and text == "def" or text == "lambda" and after.kind == "word" and (first or out[-1].text in ("=", "(")):
+        if (first and text == "def") or (text == "lambda" and after.kind == "word" and (first or out[-1].text in ("=", "("))):
             depth = 0
             while tokens[i].kind != "end" and (tokens[i].text != ":" or depth):
                 depth += (tokens[i].text == "(") - (tokens[i].text == ")")
@@ -234,8 +313,17 @@ class _Python:
         if text in ("True", "False", "None"):
             out.append(Token("string", text, token.start, token.end))
             return i + 1
-        if text in MODULES and text not in self.known and after.text == "." and i + 2 < len(tokens) and tokens[i + 2].kind == "word" and \
-                (text not in ("F", "K", "LA", "la", "sp", "ops", "nd", "xp", "sym") or self.operation(tokens[i + 2].text) is not None):
+        if (
+            text in MODULES
+            and text not in self.known
+            and after.text == "."
+            and i + 2 < len(tokens)
+            and tokens[i + 2].kind == "word"
+            and (
+                text not in ("F", "K", "LA", "la", "sp", "ops", "nd", "xp", "sym")
+                or self.operation(tokens[i + 2].text) is not None
+            )
+        ):
             j = i + 2
             while tokens[j].text in MODULES and tokens[j + 1].text == "." and tokens[j + 2].kind == "word":
                 j += 2
@@ -243,7 +331,7 @@ class _Python:
         if after.text == "(" and after.kind == "op" and text not in self.known:
             return self.function(i, out, "")
         if after.text == "=" and i and tokens[i - 1].text in ("(", ","):
-            out.append(Token("name", text, token.start, token.end))        # axis=0
+            out.append(Token("name", text, token.start, token.end))  # axis=0
             return i + 1
         if text == "lambda_" or text == "lmbda" or text == "lambd":
             text = text if text in self.known else "lambda"
@@ -268,8 +356,12 @@ class _Python:
         name, after = token.text, self.tokens[i + 1]
         start = self.tokens[i].start
         if after.text != "(":
-            constant = {"pi": Token("letter", "pi", start, token.end), "inf": Token("string", "inf", start, token.end),
-                        "e": Token("letter", "e", start, token.end), "newaxis": Token("string", "None", start, token.end)}.get(name)
+            constant = {
+                "pi": Token("letter", "pi", start, token.end),
+                "inf": Token("string", "inf", start, token.end),
+                "e": Token("letter", "e", start, token.end),
+                "newaxis": Token("string", "None", start, token.end),
+            }.get(name)
             if constant is not None:
                 out.append(constant)
                 return i + 1
@@ -284,8 +376,13 @@ class _Python:
             return self.tuple_call(i, out)
         if op is None and module:
             near = difflib.get_close_matches(name, [*PYTHON_FUNCTIONS, *LANGUAGE_FUNCTIONS, *RENAMED, *MACROS], 1, 0.7)
-            raise LanguageError("unknown-function", f"unknown function `{name}`", hint=f"did you mean `{near[0]}`?" if near else None,
-                                span=(start, token.end), source=self.source)
+            raise LanguageError(
+                "unknown-function",
+                f"unknown function `{name}`",
+                hint=f"did you mean `{near[0]}`?" if near else None,
+                span=(start, token.end),
+                source=self.source,
+            )
         if op is None and name in ("Rational", "Integer", "Float", "float", "int"):
             self.ratio(i)
             out.append(Token("func", "same", start, token.end))
@@ -301,15 +398,19 @@ class _Python:
     def ratio(self, i: int) -> None:
         """Rational(1, 2) is 1/2."""
         tokens = self.tokens
-        if [t.kind for t in tokens[i + 2:i + 5]] == ["num", "op", "num"] and tokens[i + 3].text == ",":
+        if [t.kind for t in tokens[i + 2 : i + 5]] == ["num", "op", "num"] and tokens[i + 3].text == ",":
             tokens[i + 3] = tokens[i + 3]._replace(text="/")
 
     def tuple_call(self, i: int, out: list[Token]) -> int:
         """`slogdet(K)[1]` is logdet; the other functions with several results aren't part of the language."""
         tokens, token = self.tokens, self.tokens[i]
         if token.text != "slogdet":
-            raise LanguageError("unknown-function", f"`{token.text}` has several results, which the language doesn't have",
-                                span=(token.start, token.end), source=self.source)
+            raise LanguageError(
+                "unknown-function",
+                f"`{token.text}` has several results, which the language doesn't have",
+                span=(token.start, token.end),
+                source=self.source,
+            )
         depth, j = 0, i + 1
         while j < len(tokens) and tokens[j].kind != "end":
             depth += (tokens[j].text == "(") - (tokens[j].text == ")")
@@ -333,12 +434,17 @@ class _Python:
         span = (dot.start, token.end)
         if not call:
             if name in ("T", "mT", "H", "transpose"):
-                out.append(Token("op", "'", *span))
+                out.append(mark("'", *span))
             elif name == "I":
-                out += [Token("op", "^", *span), Token("op", "-", *span), Token("num", "1", *span)]
+                out += [mark("^", *span), mark("-", *span), Token("num", "1", *span)]
             elif name in ("shape", "size", "ndim"):
-                raise LanguageError("unsupported-notation", f"`.{name}` isn't part of the language", hint="write the size by its name, as in `1/m`",
-                                    span=span, source=self.source)
+                raise LanguageError(
+                    "unsupported-notation",
+                    f"`.{name}` isn't part of the language",
+                    hint="write the size by its name, as in `1/m`",
+                    span=span,
+                    source=self.source,
+                )
             elif name in ("real", "value", "data", "values"):
                 pass
             else:
@@ -354,13 +460,22 @@ class _Python:
             return j
         op = self.operation(name)
         if name in ("diff", "backward", "grad", "gradient"):
-            raise LanguageError("unsupported-notation", f"`.{name}` asks for a derivative: give the expression alone, and the variable with --wrt",
-                                span=span, source=self.source)
+            raise LanguageError(
+                "unsupported-notation",
+                f"`.{name}` asks for a derivative: give the expression alone, and the variable with --wrt",
+                span=span,
+                source=self.source,
+            )
         if op is None or name == "I":
             near = difflib.get_close_matches(name, sorted(METHODS), 1, 0.7)
-            raise LanguageError("unknown-function", f"unknown method `.{name}`", hint=f"did you mean `.{near[0]}`?" if near else None, span=span,
-                                source=self.source)
-        if op in ("transpose", "reshape_all"):          # axes and sizes of these don't matter
+            raise LanguageError(
+                "unknown-function",
+                f"unknown method `.{name}`",
+                hint=f"did you mean `.{near[0]}`?" if near else None,
+                span=span,
+                source=self.source,
+            )
+        if op in ("transpose", "reshape_all"):  # axes and sizes of these don't matter
             j, depth = i + 2, 0
             order = ""
             while tokens[j].kind != "end":
@@ -369,9 +484,9 @@ class _Python:
                 j += 1
                 if not depth:
                     break
-            self.check_reshape(op, tokens[i + 3:j - 1], span)
+            self.check_reshape(op, tokens[i + 3 : j - 1], span)
             out.append(Token("method", "vec" if op == "reshape_all" and order == "F" else op, *span))
-            out += [Token("op", "(", *span), Token("op", ")", tokens[j - 1].start, tokens[j - 1].end)]
+            out += [mark("(", *span), mark(")", tokens[j - 1].start, tokens[j - 1].end)]
             return j
         out.append(Token("method", op, *span))
         return i + 2
@@ -379,8 +494,12 @@ class _Python:
     def check_reshape(self, op: str, args: Sequence[Token], span: tuple[int, int]) -> None:
         numbers = "".join(t.text for t in args if t.kind != "string" and t.text not in ("(", ")", "order", "=", ","))
         if op == "reshape_all" and numbers not in ("", "-1", "-11"):
-            raise LanguageError("unsupported-notation", "only reshaping to a vector, `.reshape(-1)`, is part of the language",
-                                span=(span[0], args[-1].end), source=self.source)
+            raise LanguageError(
+                "unsupported-notation",
+                "only reshaping to a vector, `.reshape(-1)`, is part of the language",
+                span=(span[0], args[-1].end),
+                source=self.source,
+            )
 
     def index(self, i: int, out: list[Token]) -> int:
         """`x[:, None]` is x, `x[None, :]` is its transpose; other indices aren't part of the language."""
@@ -394,7 +513,12 @@ class _Python:
         if inside in (":,None", ":", ":,:"):
             return j + 1
         if inside in ("None,:", "None"):
-            out.append(Token("op", "'", *span))
+            out.append(mark("'", *span))
             return j + 1
-        raise LanguageError("unsupported-notation", "indexing isn't part of the language", hint="use `diag`, a unit vector `e_i`, or a sum over an index",
-                            span=span, source=self.source)
+        raise LanguageError(
+            "unsupported-notation",
+            "indexing isn't part of the language",
+            hint="use `diag`, a unit vector `e_i`, or a sum over an index",
+            span=span,
+            source=self.source,
+        )

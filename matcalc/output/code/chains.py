@@ -36,7 +36,8 @@ class Element:
 
 
 def dense(value: Value, rows: Any, cols: Any, tape: Tape) -> Element:
-    return Element("dense", rows, cols, value, None, ("dense", id(value)), ("dense", id(tape.t(value))))
+    row, column = rows == 1, cols == 1      # a vector alone doesn't tell which it is
+    return Element("dense", rows, cols, value, None, ("dense", id(value), row, column), ("dense", id(tape.t(value)), column, row))
 
 
 def diagonal(value: Value, n: Any) -> Element:

@@ -47,7 +47,7 @@ def expand(tape: Tape, roots: Sequence[Value], native: frozenset[str]) -> list[V
                 return tape.entrywise("div", e, tape.row(total) if v.data == 0 else tape.col(total) if v.data == 1 else total)
             case "logsumexp" if "logsumexp" not in native or any(u.op == "softmax" and u.args[0] is v.args[0] for u in used):
                 top, _, total = parts_of_softmax(tape, args[0], None)
-                return tape.add(top, tape.function("log", total))
+                return tape.add(top, tape.entrywise("log", total))
             case "sigmoid" if "sigmoid" not in native:
                 x, negated = plain(args[0])
                 decay = tape.function("exp", tape.neg(tape.function("abs", x)))

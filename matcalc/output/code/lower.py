@@ -475,17 +475,19 @@ class Lowering:
         a, b = self.as_diagonal(left), self.as_diagonal(right)
         shape = vector((rows, cols))
         if a is not None and a.op == "spread" and b is None:
-            return tape.make("kron_eye", (tape.mul(a.args[0], self.array(right)),), left.rows, shape)
+            return tape.make("kron_eye", (self.two_axes(tape.mul(a.args[0], self.array(right)), right),), left.rows, shape)
         if b is not None and b.op == "spread" and a is None:
-            return tape.make("eye_kron", (tape.mul(b.args[0], self.array(left)),), right.rows, shape)
+            return tape.make("eye_kron", (self.two_axes(tape.mul(b.args[0], self.array(left)), left),), right.rows, shape)
         x, y = self.full(self.array(left)), self.full(self.array(right))
         if x.rank == y.rank == 1 and len(shape) == 1:
             return tape.make("vec", (tape.outer(y, x),), None, shape)
-        if x.rank == 1:
-            x = tape.make("column_matrix" if left.cols == 1 else "row_matrix", (x,), None, (left.rows, left.cols))
-        if y.rank == 1:
-            y = tape.make("column_matrix" if right.cols == 1 else "row_matrix", (y,), None, (right.rows, right.cols))
-        return tape.make("kron", (x, y), None, shape)
+        return tape.make("kron", (self.two_axes(x, left), self.two_axes(y, right)), None, shape)
+
+    def two_axes(self, x: Value, term: Term) -> Value:
+        """A vector as a matrix of one row or column."""
+        if x.rank == 2:
+            return x
+        return self.tape.make("column_matrix" if term.cols == 1 else "row_matrix", (x,), None, (term.rows, term.cols))
 
     def pinv(self, node: Any, inner: Term, rows: Any, cols: Any) -> Term:
         """X⁺; by the normal equations where X' X or X X' is known to be invertible."""

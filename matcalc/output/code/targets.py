@@ -73,6 +73,7 @@ def python(prefix: str, **renamed: str) -> dict[str, Row]:
         "vec": ("{0:60}.T.reshape(-1)", ATOM), "unvec": ("{0:60}.reshape({d1}, {d0}).T", ATOM), "pow scalar": (f"{prefix}.power({{0}}, {{1}})", ATOM),
         "concatenate": (f"{prefix}.hstack([{{*}}])", ATOM), "block": (f"{prefix}.block([{{grid}}])", ATOM),
         "matrix_power": (f"{prefix}.linalg.matrix_power({{0}}, {{1}})", ATOM),
+        "matrix_power symbolic": ("_matrix_power({0}, {1})", ATOM),
         "vech": ("_vech({0})", ATOM), "lowerhalf": ("_lowerhalf({0})", ATOM), "khatrirao": ("_khatrirao({0}, {1})", ATOM),
         "blockinner": ("_blockinner({0}, {1})", ATOM), "blocksum": ("_blocksum({0}, {1})", ATOM),
         "commutation": ("_commutation({d0}, {d1}{like})", ATOM), "permute_rows": ("{0:60}[_order({d0}, {d1})]", ATOM),
@@ -99,6 +100,13 @@ def _logdet(a):
     """log det a; nan where det a is not positive."""
     sign, value = {xp}.linalg.slogdet(a)
     return {xp}.where(sign > 0, value, {xp}.nan)
+''',
+    "_matrix_power": '''
+def _matrix_power(a, k):
+    """a^k for a whole number k."""
+    if k != round(float(k)):
+        raise ValueError(f"the power of a matrix must be a whole number, not {k}")
+    return {xp}.linalg.matrix_power(a, round(float(k)))
 ''',
     "_vech": '''
 def _vech(a):
@@ -271,7 +279,7 @@ def helpers(xp: str, names: set[str] | None = None) -> dict[str, str]:
     return {name: text.strip("\n").replace("{xp}", xp) for name, text in PYTHON_HELPERS.items() if names is None or name in names}
 
 
-PURE = {"_logdet", "_vech", "_lowerhalf", "_khatrirao", "_blockinner", "_blocksum", "_order", "_commutation", "_eigenvectors",
+PURE = {"_logdet", "_matrix_power", "_vech", "_lowerhalf", "_khatrirao", "_blockinner", "_blocksum", "_order", "_commutation", "_eigenvectors",
         "_singular_pair", "_adjugate"}
 
 NUMPY = Target(
@@ -348,7 +356,7 @@ def _adjugate(a):
     others = torch.where(torch.eye(a.shape[0], dtype=torch.bool), 1.0, s).prod(dim=1)
     return torch.linalg.det(u) * torch.linalg.det(vt) * ((vt.T * others) @ u.T)
 '''.strip("\n"),
-        **helpers("torch", {"_logdet", "_lowerhalf", "_khatrirao", "_blockinner", "_blocksum", "_order", "_commutation"})},
+        **helpers("torch", {"_logdet", "_matrix_power", "_lowerhalf", "_khatrirao", "_blockinner", "_blocksum", "_order", "_commutation"})},
     imports={"math.": "import math", "torch.": "import torch"}, reserved=PYTHON_WORDS, array="torch.Tensor", views=True)
 
 ARRAY_API = Target(

@@ -187,6 +187,8 @@ class Tape:
         return self.entrywise("neg", a)
 
     def add(self, a: Value, b: Value) -> Value:
+        if a.op == "spread" or b.op == "spread":
+            return self.spread(self.add(*(x.args[0] if x.op == "spread" else x for x in (a, b))), joined(a.shape, b.shape))
         if is_number(a, 0):
             return b
         if is_number(b, 0):
@@ -208,16 +210,16 @@ class Tape:
     def sub(self, a: Value, b: Value) -> Value:
         if b.op == "neg":
             return self.add(a, b.args[0])
+        if a.op == "spread" or b.op == "spread":
+            return self.spread(self.sub(*(x.args[0] if x.op == "spread" else x for x in (a, b))), joined(a.shape, b.shape))
         if is_number(b, 0):
             return a
         if is_number(a, 0):
             return self.neg(b)
         if a.op == b.op == "number":
             return self.number(a.data - b.data)
-        if a is b and a.op == "spread":
-            return self.zeros(a.shape)
-        flipped = self.known("sub", *(x.args[0] if x.op == "spread" else x for x in (b, a)))
-        if flipped is not None and a.op != "number" and flipped.shape == joined(a.shape, b.shape):
+        flipped = self.known("sub", b, a)
+        if flipped is not None:
             return self.neg(flipped)
         return self.entrywise("sub", a, b)
 
@@ -232,6 +234,8 @@ class Tape:
 
     def mul(self, a: Value, b: Value) -> Value:
         """a b, entry by entry."""
+        if a.op == "spread" or b.op == "spread":
+            return self.spread(self.mul(*(x.args[0] if x.op == "spread" else x for x in (a, b))), joined(a.shape, b.shape))
         if is_number(a, 1):
             return b
         if is_number(b, 1):
@@ -272,6 +276,8 @@ class Tape:
         return result
 
     def div(self, a: Value, b: Value) -> Value:
+        if a.op == "spread" or b.op == "spread":
+            return self.spread(self.div(*(x.args[0] if x.op == "spread" else x for x in (a, b))), joined(a.shape, b.shape))
         if is_number(b, 1):
             return a
         if b.op == "number" and a.op == "number":

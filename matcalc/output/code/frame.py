@@ -1,0 +1,456 @@
+"""The function around the statements: signature, documentation, checks of the arguments, helpers, self-test.
+
+The last step of code generation.  What is checked at run time: types (real floating point), shapes, and that sizes agree.
+"""
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import sympy as sp
+
+from matcalc.errors import MatcalcError
+from matcalc.output.code.plan import Argument, Output, Plan
+from matcalc.output.code.targets import Target
+from matcalc.output.code.writer import Writer
+
+WIDTH = 100
+LONGEST = 1000      # of a formula in the documentation
+
+
+def version() -> str:
+    return str(getattr(sys.modules.get(__name__.partition(".")[0]), "__version__", ""))
+
+
+# ---------------------------------------------------------------- documentation
+
+def formulas(result: Any, what: str) -> list[str]:
+    """The function and its derivative, as a person writes them."""
+    from matcalc.output.unicode import symbol, unicode
+
+    def shown(expr: Any) -> str:
+        try:
+            text = unicode(expr)
+        except (MatcalcError, RecursionError):
+            return "…"
+        return text if len(text) <= LONGEST else text[:LONGEST].rsplit(" ", 1)[0] + " …"
+
+    x = symbol(result.wrt)
+    left = {"gradient": f"∇f({x})", "jacobian": f"∂f/∂{x}", "hessian": f"∇²f({x})", "derivative": f"∂f/∂{x}", "hvp": f"∇²f({x}) V",
+            "differential": "df"}.get(result.kind, result.kind)
+    lines = []
+    if what != "derivative" or result.kind not in ("differential",):
+        lines.append(("f", shown(result.function)))
+    if what != "value":
+        lines.append((left, shown(result.expr)))
+    width = max(len(name) for name, _ in lines)
+    return [f"{name:{width}} = {text}" for name, text in lines]
+
+
+def title(result: Any, what: str) -> str:
+    from matcalc.output.unicode import symbol
+
+    noun = {"value": "The value", "derivative": f"The {result.kind}", "both": f"The value and {result.kind}"}[what]
+    return f"{noun} of f by {symbol(result.wrt)}." if what != "value" else "The value of f."
+
+
+def documentation(result: Any, what: str, plan: Plan, target: Target) -> list[str]:
+    lines = [title(result, what), "", *(f"    {line}" for line in formulas(result, what)), ""]
+    shapes = [f"{a.name}: {a.text}" for a in plan.arguments if a.used]
+    row, rows = "", []
+    for s in shapes:
+        if row and len(row) + len(s) > 80:
+            rows.append(row)
+            row = ""
+        row = f"{row}, {s}" if row else s
+    rows.append(row)
+    lines += [*(r + "," for r in rows[:-1]), rows[-1] + "." if rows[-1] else "No arguments."]
+    if any(a.kind == "vector" for a in plan.arguments) and target.family == "python":
+        lines.append("A vector is one-dimensional or n×1; vectors are returned in the form they came in.")
+    if any(a.kind == "family" for a in plan.arguments):
+        lines.append("A family is a sequence of arrays, one for each value of the index.")
+    conditions = tuple(result.conditions) if what != "value" else ()
+    if conditions:
+        lines.append("Holds where " + ", ".join(conditions) + ".")
+    structured = [f"{n} {' '.join(sorted(w))}" for n, w in result.terms.properties.items() if w]
+    if structured:
+        lines.append("Declared: " + ", ".join(structured) + ".")
+    lines.append(f"Written by matcalc {version()}.".replace(" .", "."))
+    return lines
+
+
+def default_name(result: Any, what: str) -> str:
+    from matcalc.output.code.plan import noun
+
+    return {"value": "value_of", "derivative": noun(result.kind) + "_of", "both": f"value_and_{noun(result.kind)}"}[what]
+
+
+# ---------------------------------------------------------------- Python
+
+CHECK = '''
+def _array(name{xp}, value, text, shape):
+    """The value as a real floating-point array of the shape; a vector may come as n×1, a row as 1×n."""
+    a = {asarray}
+    if "float" not in str(a.dtype):
+        why = "the formula holds for real arrays only" if "complex" in str(a.dtype) else "convert it to floating point first"
+        raise TypeError(f"{name} has entries of type {a.dtype}: {why}")
+    if len(shape) == 1 and a.ndim == 2 and a.shape[0 if text.startswith("1×") else 1] == 1:
+        a = {flat}
+    shape = tuple(a.shape[0] if s is ... and a.ndim else s for s in shape)
+    if a.ndim != len(shape) or any(s not in (None, r) for s, r in zip(shape, a.shape, strict=True)):
+        known = "" if None in shape else " = " + "×".join(map(str, shape))
+        raise ValueError(f"{name} must be {text}{known}, not " + ("×".join(map(str, getattr(value, "shape", a.shape))) if a.ndim else "a number"))
+    return a
+'''
+NUMBER = {
+    "numpy": '''
+def _number(name, value):
+    """The value as a float."""
+    if np.size(value) != 1 or np.iscomplexobj(value):
+        raise TypeError(f"{name} must be a real number, not {value!r}")
+    return float(np.asarray(value).item())
+''',
+    "jax": '''
+def _number(name, value):
+    """The value as an array without axes."""
+    a = jnp.asarray(value)
+    if a.size != 1 or jnp.iscomplexobj(a):
+        raise TypeError(f"{name} must be a real number, not {value!r}")
+    return jnp.reshape(a, ()).astype(float)
+''',
+    "torch": '''
+def _number(name, value):
+    """The value as a tensor without axes, which takes the type of what it is combined with."""
+    a = torch.as_tensor(value)
+    if a.numel() != 1 or a.is_complex():
+        raise TypeError(f"{name} must be a real number, not {value!r}")
+    return a.reshape(()).to(torch.float64)
+''',
+    "array-api": '''
+def _number(name, xp, value, like):
+    """The value as an array without axes, of the type of another array."""
+    if isinstance(value, complex) or "complex" in str(getattr(value, "dtype", "")):
+        raise TypeError(f"{name} must be a real number, not {value!r}")
+    return xp.asarray(float(value)) if like is None else xp.asarray(float(value), dtype=like.dtype)
+''',
+}
+SIZE = '''
+def _size(name, value):
+    """The value as a positive integer."""
+    if isinstance(value, bool) or value != int(value) or value < 1:
+        raise ValueError(f"{name} must be a positive integer, not {value!r}")
+    return int(value)
+'''
+NAMESPACE = '''
+def _namespace(*arrays):
+    """The library that the arrays belong to."""
+    for a in arrays:
+        if hasattr(a, "__array_namespace__"):
+            return a.__array_namespace__()
+    raise TypeError("no argument is an array of the standard; name its library, such as xp=array_api_compat.dask.array")
+'''
+ASARRAY = {"numpy": "np.asarray(value)", "jax": "jnp.asarray(value)", "torch": "torch.as_tensor(value)", "array-api": "value"}
+
+
+def python(result: Any, plan: Plan, target: Target, what: str, name: str) -> str:
+    """The text of a Python function and of all it needs."""
+    api = target.name == "array-api"
+    arrays = [a for a in plan.arguments if a.kind in ("matrix", "vector", "row") and a.used]
+    like = ""
+    if arrays:
+        like = f", dtype={arrays[0].name}.dtype"
+        if target.name == "torch":
+            like += f", device={arrays[0].name}.device"
+    writer = Writer(target, plan.names, {a.name for a in plan.arguments} | {"column", "row_form", name}, like)
+    body = writer.statements([(o.name, o.value) for o in plan.outputs], plan.known)
+    checks = python_checks(plan, target, writer.sizes_used | argument_sizes(body, plan))
+    before, after = forms(plan, target)
+    returned = ", ".join(returned_text(o, target, after) for o in plan.outputs)
+    doc = documentation(result, what, plan, target)
+    lines = [python_signature(plan, target, name), *docstring(doc), *(f"    {line}" for line in (*before, *checks)), *(f"    {s}" for s in body)]
+    lines, returned = fold_return(lines, plan, returned)
+    lines.append(f"    return {returned}")
+    code = "\n".join(lines)
+    used = helpers_of(code, target)
+    support = [h for h in used if f"{h}(" in code or True]
+    parts = [code]
+    checking = "\n".join([code, *(used[h] for h in support)])
+    if "_array(" in code:
+        flat = "xp.reshape(a, (-1,))" if api else "a.reshape(-1)"
+        parts.append(CHECK.strip("\n").replace("{asarray}", ASARRAY[target.name]).replace("{flat}", flat).replace("{xp}", ", xp" if api else ""))
+    if "_number(" in code:
+        parts.append(NUMBER[target.name].strip("\n"))
+    if "_size(" in code:
+        parts.append(SIZE.strip("\n"))
+    if api and "_namespace(" in checking:
+        parts.append(NAMESPACE.strip("\n"))
+    parts += [used[h] for h in support]
+    whole = "\n\n\n".join(parts)
+    imports = ["from __future__ import annotations", ""]
+    standard = [line for prefix, line in target.imports.items() if prefix == "math." and re.search(r"(?<![\w.])math\.", whole)]
+    if api:
+        standard.append("from typing import Any")
+    library = [line for prefix, line in target.imports.items() if prefix != "math." and re.search(rf"(?<![\w.]){re.escape(prefix)}", whole)]
+    imports += [*standard, "", *library] if standard and library else [*standard, *library]
+    head = f'"""{title(result, what)[:-1]}, for {target.title}; needs no matcalc."""'
+    return "\n".join([head, *imports]).rstrip("\n") + "\n\n\n" + whole + "\n"
+
+
+def argument_sizes(body: Sequence[str], plan: Plan) -> set[str]:
+    """The sizes whose names stand in the statements."""
+    words = set(re.findall(r"[A-Za-z_]\w*", "\n".join(body)))
+    return {s for s in plan.sizes if plan.names.get(s) in words}
+
+
+def python_signature(plan: Plan, target: Target, name: str) -> str:
+    hints = {"number": "float", "size": "int", "index": "int", "family": f"Sequence[{target.array}]"}
+    first = [a for a in plan.arguments if a.used]
+    last = [a for a in plan.arguments if not a.used]
+    parts = [f"{a.name}: {hints.get(a.kind, target.array).replace('Sequence', 'list')}" for a in first]
+    parts += [f"{a.name}: {hints.get(a.kind, target.array)} | None = None" for a in last]
+    if target.name == "array-api":
+        parts.append("xp: Any = None")
+    kinds = [("float" if target.name == "numpy" else target.array) if o.kind == "number" else target.array for o in plan.outputs]
+    returns = kinds[0] if len(kinds) == 1 else f"tuple[{', '.join(kinds)}]"
+    line = f"def {name}({', '.join(parts)}) -> {returns}:"
+    if len(line) <= WIDTH:
+        return line
+    return "\n".join([f"def {name}(", *(f"    {p}," for p in parts), f") -> {returns}:"])
+
+
+def docstring(lines: Sequence[str]) -> list[str]:
+    safe = [line.replace("\\", "\\\\").replace('"""', "'''") for line in lines]
+    return [f'    """{safe[0]}', *(f"    {line}".rstrip() for line in safe[1:]), '    """']
+
+
+def python_checks(plan: Plan, target: Target, used: set[str]) -> list[str]:
+    """Statements that read and check the arguments, and name the sizes."""
+    api = target.name == "array-api"
+    lines: list[str] = []
+    known: set[str] = set()
+    later: list[str] = []
+    arrays = [a for a in plan.arguments if a.kind in ("matrix", "vector", "row") and a.used]
+    if api:
+        lines.append(f"xp = _namespace({', '.join(a.name for a in arrays)}) if xp is None else xp")
+    for a in plan.arguments:
+        if a.kind in ("size", "index") and a.used:
+            lines.append(f'{a.name} = _size("{a.symbol}", {a.name})')
+            known.add(a.symbol)
+    counts: dict[str, int] = {}
+    for a in arrays:
+        for s in axes(a):
+            for f in getattr(s, "free_symbols", ()):
+                counts[f.name] = counts.get(f.name, 0) + 1
+    needed = used | {s for s, k in counts.items() if k > 1}
+    for a in sorted(arrays, key=lambda a: any(not isinstance(s, sp.Symbol | sp.Integer) for s in axes(a))):
+        shape, found = [], []
+        for i, s in enumerate(axes(a)):
+            text, new, extra = axis(s, known, plan.names, f"{a.name}.shape[{i}]")
+            shape.append("..." if i and s == axes(a)[0] and shape[0] == "None" else text)
+            found.append(new)
+            later += extra
+            known |= {s.name for s in s.free_symbols if new}
+        tuple_text = f"({shape[0]},)" if len(shape) == 1 else f"({', '.join(shape)})"
+        xp = "xp, " if api else ""
+        lines.append(f'{a.name} = _array("{a.symbol}", {xp}{a.name}, "{a.text}", {tuple_text})')
+        new = [f for f in found if f and f[0] in needed]
+        if len(new) == 2 and len(found) == 2 and all(f[1] == f"{a.name}.shape[{i}]" for i, f in enumerate(found) if f):
+            lines.append(f"{plan.names[new[0][0]]}, {plan.names[new[1][0]]} = {a.name}.shape")
+        else:
+            lines += [f"{plan.names[n]} = {e}" for n, e in new]
+    for a in plan.arguments:
+        if a.kind == "number" and a.used:
+            like = f", {arrays[0].name if arrays else None}" if api else ""
+            lines.append(f'{a.name} = _number("{a.symbol}", {"xp, " if api else ""}{a.name}{like})')
+    return lines
+
+
+def axes(a: Argument) -> list[Any]:
+    if a.kind == "vector":
+        return [a.rows]
+    return [a.cols] if a.kind == "row" else [a.rows, a.cols]
+
+
+def axis(s: Any, known: set[str], names: Mapping[str, str], found: str) -> tuple[str, tuple[str, str] | None, list[str]]:
+    """How one axis is checked: its expected size as code or None; the name and code of a size that it tells."""
+    from matcalc.output.code.writer import polynomial
+
+    if isinstance(s, sp.Integer):
+        return str(int(s)), None, []
+    free = {f.name for f in s.free_symbols}
+    if free <= known:
+        return polynomial(s, names, "**")[0] if not isinstance(s, sp.Symbol) else names[s.name], None, []
+    unknown = free - known
+    if isinstance(s, sp.Symbol):
+        return "None", (s.name, found), []
+    if len(unknown) == 1:
+        (name,) = unknown
+        symbol = next(f for f in s.free_symbols if f.name == name)
+        rest = sp.cancel(s / symbol)
+        if symbol not in rest.free_symbols:
+            return "None", (name, f"{found} // {polynomial(rest, names, '**')[0]}" if rest.is_Symbol or rest.is_Integer
+                            else f"{found} // ({polynomial(rest, names, '**')[0]})"), []
+        rest = sp.expand(s - symbol)
+        if symbol not in rest.free_symbols:
+            return "None", (name, f"{found} - ({polynomial(rest, names, '**')[0]})"), []
+    return "None", None, []
+
+
+def forms(plan: Plan, target: Target) -> tuple[list[str], Mapping[str, str]]:
+    """In which form vectors are returned: statements, and the wrapping of each kind."""
+    vectors = [a for a in plan.arguments if a.kind == "vector" and a.used]
+    kinds = {o.kind for o in plan.outputs}
+    lines: list[str] = []
+    wrap: dict[str, str] = {}
+    two = "np.ndim({}) == 2" if target.name == "numpy" else 'getattr({}, "ndim", 1) == 2'
+    wide = {"array-api": "xp.reshape({}, {})"}.get(target.name, "{}.reshape({})")
+    if "vector" in kinds:
+        own = [a for a in vectors if a.symbol == plan.wrt] or vectors
+        if own:
+            test = two.format(own[0].name) if len(own) == 1 else f"any({two.format('v')} for v in ({', '.join(a.name for a in own)}))"
+            lines.append(f"column = {test}")
+            wrap["vector"] = wide.format("{}", "(-1, 1)") + " if column else {}"
+    if "row" in kinds:
+        own = [a for a in plan.arguments if a.kind == "row" and a.symbol == plan.wrt and a.used]
+        if own:
+            lines.append(f"row_form = {two.format(own[0].name)}")
+            wrap["row"] = wide.format("{}", "(1, -1)") + " if row_form else {}"
+        else:
+            wrap["row"] = wide.format("{}", "(1, -1)")
+    return lines, wrap
+
+
+def returned_text(o: Output, target: Target, wrap: Mapping[str, str]) -> str:
+    if o.kind == "number":
+        return f"float({o.name})" if target.name == "numpy" else o.name
+    template = wrap.get(o.kind)
+    if template is None:
+        return o.name
+    text = template.replace("{}", o.name)
+    return f"({text})" if " if " in text else text
+
+
+def fold_return(lines: list[str], plan: Plan, returned: str) -> tuple[list[str], str]:
+    """A lone result needs no brackets."""
+    if len(plan.outputs) == 1 and returned.startswith("(") and returned.endswith(")"):
+        return lines, returned[1:-1]
+    return lines, returned
+
+
+def helpers_of(code: str, target: Target) -> dict[str, str]:
+    """The helpers that a text calls, and those that these call, in the order of the table."""
+    found: set[str] = set()
+    queue = [code]
+    while queue:
+        text = queue.pop()
+        for h, source in target.helpers.items():
+            if h not in found and re.search(rf"(?<![\w.]){h}\(", text):
+                found.add(h)
+                queue.append(source)
+    return {h: source.strip("\n") for h, source in target.helpers.items() if h in found}
+
+
+# ---------------------------------------------------------------- MATLAB and Octave
+
+MATLAB_CHECK = """
+function a = array_(name, a, text, sizes)
+  % A real floating-point array of the size; NaN stands for any.
+  if ~isfloat(a) || ~isreal(a)
+    error('matcalc:type', '%s must be a real floating-point array, not %s', name, class(complex_(a)));
+  end
+  if ndims(a) ~= 2 || any(size(a) ~= sizes & ~isnan(sizes))
+    error('matcalc:shape', '%s must be %s, not %s', name, text, strjoin(arrayfun(@num2str, size(a), 'UniformOutput', false), 'x'));
+  end
+end
+"""
+
+
+def matlab(result: Any, plan: Plan, target: Target, what: str, name: str) -> str:
+    """The text of a MATLAB function file."""
+    writer = Writer(target, plan.names, {a.name for a in plan.arguments} | {name}, "")
+    body = [s for s in writer.statements([(o.name, o.value) for o in plan.outputs], plan.known)]
+    used = writer.sizes_used | argument_sizes(body, plan)
+    outs = ", ".join(o.name for o in plan.outputs)
+    head = f"function {outs if len(plan.outputs) == 1 else f'[{outs}]'} = {name}({', '.join(a.name for a in ordered(plan))})"
+    doc = [f"  % {line}".rstrip() for line in (f"{name.upper()}  {title(result, what)}", *documentation(result, what, plan, target)[1:])]
+    checks: list[str] = []
+    known: set[str] = set()
+    counts: dict[str, int] = {}
+    arrays = [a for a in ordered(plan) if a.kind in ("matrix", "vector", "row", "number") and a.used]
+    for a in arrays:
+        for s in (a.rows, a.cols):
+            for f in s.free_symbols:
+                counts[f.name] = counts.get(f.name, 0) + 1
+    known |= {a.symbol for a in plan.arguments if a.kind in ("size", "index")}
+    needed = used | {s for s, k in counts.items() if k > 1}
+    for a in sorted(arrays, key=lambda a: any(not isinstance(s, sp.Symbol | sp.Integer) for s in (a.rows, a.cols))):
+        shape, found = [], []
+        for i, s in enumerate((a.rows, a.cols)):
+            text, new, _ = axis(s, known, plan.names, f"size({a.name}, {i + 1})")
+            shape.append("NaN" if text == "None" else text)
+            if new:
+                found.append((new[0], new[1].replace("//", "/")))
+                known |= {f.name for f in s.free_symbols}
+        text = a.text if a.kind == "matrix" or a.kind == "row" else "a number" if a.kind == "number" else f"{a.text}×1"
+        checks.append(f"  {a.name} = array_('{a.symbol}', {a.name}, '{text}', [{', '.join(shape)}]);")
+        checks += [f"  {plan.names[n]} = {e};" for n, e in found if n in needed]
+    lines = [head, *doc, *checks, *(f"  {s}" for s in body), "end"]
+    code = "\n".join(lines)
+    parts = [code]
+    if "array_(" in code:
+        parts.append(MATLAB_CHECK.strip("\n").replace("class(complex_(a))", "class(a)"))
+    parts += helpers_of(code, target).values()
+    return "\n\n".join(parts) + "\n"
+
+
+def ordered(plan: Plan) -> list[Argument]:
+    return [a for a in plan.arguments if a.used] + [a for a in plan.arguments if not a.used]
+
+
+# ---------------------------------------------------------------- Julia
+
+def julia(result: Any, plan: Plan, target: Target, what: str, name: str) -> str:
+    """The text of a Julia function, with a method that takes its arguments by keyword."""
+    writer = Writer(target, plan.names, {a.name for a in plan.arguments} | {name}, "")
+    body = writer.statements([(o.name, o.value) for o in plan.outputs], plan.known)
+    used = writer.sizes_used | argument_sizes(body, plan)
+    types = {"number": "Real", "size": "Integer", "index": "Integer", "vector": "AbstractVector{<:AbstractFloat}",
+             "matrix": "AbstractMatrix{<:AbstractFloat}", "row": "AbstractVector{<:AbstractFloat}", "family": "AbstractVector"}
+    arguments = [a for a in ordered(plan) if a.used]
+    head = f"function {name}({', '.join(f'{a.name}::{types[a.kind]}' for a in arguments)})"
+    if len(head) > WIDTH:
+        head = "\n".join([f"function {name}(", *(f"    {a.name}::{types[a.kind]}," for a in arguments), ")"])
+    checks: list[str] = []
+    known: set[str] = {a.symbol for a in plan.arguments if a.kind in ("size", "index")}
+    arrays = [a for a in arguments if a.kind in ("matrix", "vector", "row")]
+    counts: dict[str, int] = {}
+    for a in arrays:
+        for s in axes(a):
+            for f in s.free_symbols:
+                counts[f.name] = counts.get(f.name, 0) + 1
+    needed = used | {s for s, k in counts.items() if k > 1}
+    for a in sorted(arrays, key=lambda a: any(not isinstance(s, sp.Symbol | sp.Integer) for s in axes(a))):
+        for i, s in enumerate(axes(a)):
+            text, new, _ = axis(s, known, plan.names, f"size({a.name}, {i + 1})")
+            if new:
+                known |= {f.name for f in s.free_symbols}
+                if new[0] in needed:
+                    checks.append(f"    {plan.names[new[0]]} = {new[1].replace('//', '÷')}")
+            elif text != "None":
+                message = f"{a.symbol} must be {a.text}, not $(join(size({a.name}), '×'))"
+                checks.append(f'    size({a.name}, {i + 1}) == {text} || throw(DimensionMismatch("{message}"))')
+    returned = ", ".join(f"permutedims({o.name})" if o.kind == "row" else o.name for o in plan.outputs)
+    doc = ['"""', f"    {name}({', '.join(a.name for a in arguments)})", "", *documentation(result, what, plan, target), '"""']
+    keywords = f"{name}(; {', '.join(a.name for a in ordered(plan) if a.used)}" + "".join(
+        f", {a.name}=nothing" for a in ordered(plan) if not a.used) + f") = {name}({', '.join(a.name for a in arguments)})"
+    lines = [*(d.replace("\\", "\\\\").replace("$", "\\$") for d in doc), head, *checks, *(f"    {s}" for s in body), f"    return {returned}", "end"]
+    code = "\n".join(lines)
+    parts = [code, keywords] if arguments else [code]
+    parts += helpers_of(code, target).values()
+    head_line = f"# {title(result, what)[:-1]}, for Julia; needs nothing but its standard library."
+    return head_line + "\n\nusing LinearAlgebra\n\n" + "\n\n".join(parts) + "\n"
+
+
+FRAMES: Mapping[str, Callable[[Any, Plan, Target, str, str], str]] = {"python": python, "matlab": matlab, "julia": julia}

@@ -1,0 +1,80 @@
+"""Loading: the generated NumPy source as a callable.
+
+The one place of matcalc that compiles text.  The text is always our own output: names of symbols are reduced to letters,
+digits and underscores, numbers are written by Python, and what the user typed appears in it only as documentation.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any
+
+from matcalc.errors import DeclarationError, ShapeError
+from matcalc.language.declare import canonical_name, near
+from matcalc.output.code.plan import sanitized
+from matcalc.output.code.targets import NUMPY
+
+
+class ArgumentShapeError(ShapeError, ValueError):
+    """An array of a shape that doesn't fit."""
+
+
+class ArgumentTypeError(DeclarationError, TypeError):
+    """An argument that isn't a real floating-point array, or is missing, or unknown."""
+
+
+def load(source: str, name: str, symbols: Iterable[str], idle: Iterable[str] = ()) -> Callable[..., Any]:
+    """The function of that name in the source; it also takes arguments by the names of the symbols as the user wrote them.
+
+    `idle` are names that were declared but don't occur; they may be given and change nothing.
+    """
+    space: dict[str, Any] = {"__name__": f"matcalc_{name}"}
+    exec(compile(source, f"<matcalc {name}>", "exec"), space)      # noqa: S102
+    function: Callable[..., Any] = space[name]
+    spelt, ignored = spellings(function, symbols), set(idle)
+
+    @wraps(function)
+    def checked(*args: Any, **arrays: Any) -> Any:
+        known: dict[str, Any] = {}
+        for given, array in arrays.items():
+            key = spelt.get(given) or spelt.get(canonical_name(given))
+            if key is None and given in ignored:
+                continue
+            if key is None:
+                raise ArgumentTypeError("unknown-variable", f"there is no argument {given}",
+                                        hint=near(given, list(spelt)) or f"the arguments are {', '.join(dict.fromkeys(spelt.values()))}")
+            known[key] = array
+        missing = [n for n in required(function)[len(args):] if n not in known]
+        if missing:
+            raise ArgumentTypeError("missing-argument", f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
+        try:
+            return function(*args, **known)
+        except ValueError as error:
+            if isinstance(error, ShapeError) or not error.args or " must be " not in str(error):
+                raise
+            raise ArgumentShapeError("argument-shape", str(error)) from None
+        except TypeError as error:
+            if " has entries of type " not in str(error) and " must be a real number" not in str(error):
+                raise
+            raise ArgumentTypeError("argument-type", str(error)) from None
+
+    checked.source = source     # type: ignore[attr-defined]
+    return checked
+
+
+def required(function: Callable[..., Any]) -> list[str]:
+    code, defaults = function.__code__, function.__defaults__ or ()     # type: ignore[attr-defined]
+    return list(code.co_varnames[:code.co_argcount - len(defaults)])
+
+
+def spellings(function: Callable[..., Any], symbols: Iterable[str]) -> dict[str, str]:
+    """Every name by which an argument may be given, and the argument."""
+    code = function.__code__        # type: ignore[attr-defined]
+    names = {n: n for n in code.co_varnames[:code.co_argcount]}
+    taken = set(NUMPY.reserved)
+    for s in symbols:
+        made = sanitized(s, taken)
+        taken.add(made)
+        if made in names:
+            names[s] = made
+    return names

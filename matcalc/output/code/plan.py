@@ -1,0 +1,333 @@
+"""Planning: which values a file computes from which arguments, before any target's syntax.
+
+Between a result and the writing of a function.  A `Plan` holds the outputs on one tape, lowered twice, function first and
+derivative first, of which the cheaper is kept; the arguments in the order of the question; and the sizes that are known
+from the arrays.
+"""
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sympy as sp
+
+from matcalc.errors import DeclarationError, UnsupportedError
+from matcalc.language.declare import near
+from matcalc.language.syntax import Node, postorder
+from matcalc.output.code.expand import expand, topological
+from matcalc.output.code.lower import Lowering
+from matcalc.output.code.targets import Target
+from matcalc.output.code.values import Costs, Value
+from matcalc.terms.build import Terms, is_array
+from matcalc.terms.view import build_node, size_symbol, translate, view
+
+VIEWS = frozenset({"t", "diagonal", "column", "line", "vec", "unvec", "col", "row"})
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument: `kind` is number, vector, row, matrix, family (of arrays, by an index), size or index."""
+
+    symbol: str
+    name: str       # as it is written in code
+    kind: str
+    rows: Any
+    cols: Any
+    text: str       # its shape, as people write it
+    used: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One thing that is returned."""
+
+    name: str
+    value: Value
+    rows: Any
+    cols: Any
+
+    @property
+    def kind(self) -> str:
+        if self.rows == 1:
+            return "number" if self.cols == 1 else "row"
+        return "vector" if self.cols == 1 else "matrix"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything about a function but its syntax."""
+
+    outputs: tuple[Output, ...]
+    arguments: tuple[Argument, ...]
+    names: Mapping[str, str]            # symbol or size → its name in code
+    known: Mapping[Value, str]          # intermediates that have a name in the program
+    wrt: str
+    sizes: frozenset[str]               # sizes that the code may use
+
+
+def plan(result: Any, target: Target, what: str, sizes: Mapping[str, int]) -> Plan:
+    """The plan of a function for a result."""
+    store: Terms = result.terms
+    typed = result.question.typed
+    function = result.function
+    source = getattr(result.work, "terms", store)
+    expr = result.expr
+    if source is not store:
+        function = translate(store, source, function)
+    wanted = {"value": [("value", function)], "derivative": [(noun(result.kind), expr)],
+              "both": [("value", function), (noun(result.kind), expr)]}[what]
+    size_names = size_names_of(typed, [e for _, e in wanted])
+    costs = Costs({**check_sizes(sizes, typed, size_names)}, frozenset(store.larger))
+    invertible = needs_inverse(store, [function, expr])
+    symmetric = result.kind == "hessian"
+    best: tuple[float, list[Value], Lowering] | None = None
+    for order in (wanted, wanted[::-1]) if len(wanted) > 1 else (wanted,):
+        low = Lowering(store, costs, syrk=target.syrk, sizes=size_names, invertible=invertible)
+        made = dict(zip([n for n, _ in order], low.lower([e for _, e in order]), strict=True))
+        values = [made[n] for n, _ in wanted]
+        values = [balanced(low, v, e, symmetric and n != "value") for (n, e), v in zip(wanted, values, strict=True)]
+        values = expand(low.tape, values, target.native)
+        if target.views:
+            values = [low.tape.make("copy", (v,), None, v.shape) if aliased(v) else v for v in values]
+        total = work(low, values)
+        if best is None or total < best[0] * (1 - 1e-9):
+            best = total, values, low
+    assert best is not None
+    _, values, low = best
+    outputs = tuple(Output(n, v, *store.shape(e)) for (n, e), v in zip(wanted, values, strict=True))
+    arguments, names = arguments_of(result, [e for _, e in wanted], target, size_names, values)
+    known = named_values(result, store, low, values)
+    return Plan(outputs, arguments, names, known, result.wrt, size_names)
+
+
+def noun(kind: str) -> str:
+    """What a derivative is called in code."""
+    return {"gradient": "gradient", "jacobian": "jacobian", "hessian": "hessian", "hvp": "product"}.get(kind, "derivative")
+
+
+def balanced(low: Lowering, v: Value, expr: Any, symmetric: bool) -> Value:
+    """A result that is symmetric, symmetric to the last bit."""
+    tape, rows, cols = low.tape, *low.terms.shape(expr)
+    if v.rank != 2 or rows != cols:
+        return v
+    if not (symmetric or is_array(expr) and low.terms.transpose(expr) == expr):
+        return v
+    if tape.symmetric(v) or v.op == "t" and tape.symmetric(v.args[0]) or v.op == "input":
+        return v
+    return tape.entrywise("div", tape.make("add", (v, tape.make("t", (v,), None, v.shape[::-1])), None, v.shape), tape.number(sp.Integer(2)))
+
+
+def aliased(v: Value) -> bool:
+    """Whether a result may share memory with an argument, or can't be written to."""
+    while v.op in VIEWS:
+        v = v.args[0]
+    return v.rank > 0 and v.op == "input" or v.op == "spread" and v.args[0].rank > 0
+
+
+def work(low: Lowering, values: Sequence[Value]) -> float:
+    """Floating-point operations below some values, and a little for each call."""
+    entries = low.tape.costs.entries
+    total = 0.0
+    for v in topological(values):
+        size = entries(v.shape)
+        if v.op in ("matmul", "matvec"):
+            total += 2 * size * entries((v.args[0].shape[1],))
+        elif v.op in ("solve", "solve_chol", "inv", "chol", "pinv", "det", "logdet", "solve_spd"):
+            n = entries(v.args[0].shape[:1])
+            total += {"inv": 2, "pinv": 20}.get(v.op, 2 / 3) * n ** 3 + (2 * n * size if "solve" in v.op else 0)
+        elif v.args:
+            total += max([size, *(entries(a.shape) for a in v.args)]) if v.op not in ("t", "col", "row") else 0
+        total += 50 if v.args else 0
+    return total
+
+
+def needs_inverse(store: Terms, roots: Iterable[Any]) -> set[Any]:
+    """The matrices that have to be invertible for the question to make sense."""
+    found: set[Any] = set()
+    for node in postorder(list(roots), lambda n: view(store, n)[1]):
+        op, operands, _ = view(store, node)
+        if op in ("inv", "logdet", "det"):
+            found.add(operands[0])
+    return found
+
+
+# ---------------------------------------------------------------- sizes
+
+def size_names_of(typed: Any, exprs: Iterable[Any]) -> frozenset[str]:
+    """Every name of a size in the question and the answer."""
+    found = set(typed.sizes)
+    for d in (*typed.symbols.values(), *typed.unused.values()):
+        found |= set(d.rows.names) | set(d.cols.names)
+    for e in exprs:
+        for node in sp.preorder_traversal(e) if not is_deep(e) else ():
+            if isinstance(node, sp.MatrixSymbol):
+                found |= {s.name for s in node.shape[0].free_symbols | node.shape[1].free_symbols}
+    return frozenset(found - set(typed.symbols))
+
+
+def is_deep(e: Any) -> bool:
+    return True     # typed.sizes has them all; a traversal of a tree could take for ever
+
+
+def check_sizes(sizes: Mapping[str, int], typed: Any, known: frozenset[str]) -> dict[str, int]:
+    """The hints, if they are sizes of the question and don't contradict it."""
+    for name, value in sizes.items():
+        if name not in known:
+            hint = near(name, known) or (f"the sizes are {', '.join(sorted(known))}" if known else "no size in the question has a name")
+            raise DeclarationError("unknown-size", f"{name} is not a size of this expression", hint=hint)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise DeclarationError("bad-size", f"{name}={value} is not a size", hint="a size is a positive integer, such as m=1000")
+    for a in typed.assumptions:
+        if a.kind != "order":
+            continue
+        left, right = (side_value(s, sizes) for s in (a.left, a.right))
+        if left is not None and right is not None:
+            fits = {">": left > right, "<": left < right, ">=": left >= right, "<=": left <= right}.get(a.op, True)
+            if not fits:
+                raise DeclarationError("contradictory-sizes", f"the sizes contradict the assumption {a.text}", hint=None)
+    return dict(sizes)
+
+
+def side_value(node: Node, sizes: Mapping[str, int]) -> int | None:
+    """The number on one side of an order of sizes."""
+    if node.op == "number":
+        return int(node.value)
+    if node.op == "size" and hasattr(node.value, "names"):
+        return int(node.value.value(sizes)) if set(node.value.names) <= set(sizes) else None
+    return sizes.get(node.value) if isinstance(node.value, str) else None
+
+
+# ---------------------------------------------------------------- arguments
+
+def arguments_of(result: Any, exprs: Sequence[Any], target: Target, size_names: frozenset[str],
+                 values: Sequence[Value]) -> tuple[tuple[Argument, ...], dict[str, str]]:
+    """Arguments in the order of the question, then what only the answer has (a direction), then sizes that no array has."""
+    typed = result.question.typed
+    used = topological(values)
+    inputs = {v.data: v for v in used if v.op == "input"}
+    names: dict[str, str] = {}
+    taken: set[str] = set(target.reserved)
+
+    def named(symbol: str) -> str:
+        if symbol not in names:
+            names[symbol] = sanitized(symbol, taken)
+            taken.add(names[symbol])
+        return names[symbol]
+
+    arguments: list[Argument] = []
+    declared = {**typed.symbols}
+    if result.wrt not in declared and result.wrt in typed.unused:
+        declared[result.wrt] = typed.unused[result.wrt]
+    for symbol, d in declared.items():
+        if symbol in size_names:
+            continue
+        rows, cols = d.rows.sympy(), d.cols.sympy()
+        loops = inputs[symbol].loops if symbol in inputs else frozenset()
+        arguments.append(argument(symbol, named(symbol), rows, cols, d.text, bool(loops)))
+    for symbol, v in inputs.items():
+        if symbol not in declared:
+            rows, cols = shape_in(exprs, symbol) or (v.shape + (sp.S.One,) * 2)[:2]
+            text = "×".join(str(s) for s in (rows, cols) if s != 1) or "scalar"
+            arguments.append(argument(symbol, named(symbol), rows, cols, text, bool(v.loops)))
+    for v in used:
+        if v.op == "input_index" and all(a.symbol != v.data for a in arguments):
+            arguments.append(Argument(v.data, named(v.data), "index", sp.S.One, sp.S.One, "an index, counted from 1"))
+    for s in sorted(size_names):
+        named(s)
+    needed = {s for v in used for s in sizes_in(v)}
+    from_arrays = {s for a in arguments if a.kind in ("vector", "row", "matrix", "family") for s in known_sizes(a)}
+    for s in sorted(needed - from_arrays):
+        arguments.append(Argument(s, names[s], "size", sp.S.One, sp.S.One, "a size"))
+    final = []
+    have: set[str] = set()
+    for a in arguments:
+        if a.symbol in inputs or a.kind in ("size", "index"):
+            have |= known_sizes(a)
+    for a in arguments:
+        idle = a.symbol not in inputs and a.kind not in ("size", "index") and not (known_sizes(a) & needed - have)
+        if not idle:
+            have |= known_sizes(a)
+        final.append(Argument(a.symbol, a.name, a.kind, a.rows, a.cols, a.text, not idle))
+    return tuple(final), names
+
+
+def shape_in(exprs: Sequence[Any], symbol: str) -> tuple[Any, Any] | None:
+    for e in exprs:
+        for s in e.atoms(sp.MatrixSymbol):
+            if s.name == symbol:
+                return tuple(s.shape)   # type: ignore[return-value]
+    return None
+
+
+def argument(symbol: str, name: str, rows: Any, cols: Any, text: str, family: bool) -> Argument:
+    kind = "number" if rows == 1 and cols == 1 else "vector" if cols == 1 else "row" if rows == 1 else "matrix"
+    return Argument(symbol, name, "family" if family else kind, rows, cols, text.split(" ")[0] if text != "scalar" else text)
+
+
+def known_sizes(a: Argument) -> set[str]:
+    """The size names that an array tells."""
+    if a.kind == "family":
+        return set()
+    return {s.name for s in (a.rows, a.cols) if isinstance(s, sp.Symbol)} | {
+        s.name for s in (a.rows, a.cols) if not isinstance(s, sp.Symbol) and len(s.free_symbols) == 1 for s in s.free_symbols}
+
+
+def sizes_in(v: Value) -> set[str]:
+    """The size names that the code of a value may write."""
+    found: list[Any] = []
+    if v.op == "size":
+        found = [v.data]
+    elif v.op in ("eye", "ones", "zeros", "spread", "unit", "diagm", "commutation"):
+        found = [*v.shape, *(v.data if isinstance(v.data, tuple) else ())]
+    elif v.op in ("unvec", "permute_rows", "permute_cols", "im2col", "col2im"):
+        found = [*v.data]
+    elif v.op in ("kron_eye", "eye_kron"):
+        found = [v.data]
+    return {s.name for size in found if hasattr(size, "free_symbols") for s in size.free_symbols}
+
+
+def sanitized(symbol: str, taken: set[str]) -> str:
+    """A name for code: letters, digits and underscores, not a word of the target."""
+    name = re.sub(r"[^0-9A-Za-z_]", "_", symbol.replace("'", "_t")) or "v"
+    if name[0].isdigit() or name[0] == "_":
+        name = f"v{name}"
+    while name in taken:
+        name += "_"
+    return name
+
+
+# ---------------------------------------------------------------- names of a program
+
+def named_values(result: Any, store: Terms, low: Lowering, values: Sequence[Value]) -> dict[Value, str]:
+    """The intermediates that the program gave a name, by that name."""
+    typed = result.question.typed
+    definitions = getattr(typed, "definitions", ())
+    if not definitions:
+        return {}
+    present = set(topological(values))
+
+    def leaf(node: Node) -> Any:
+        d = typed.symbols.get(node.value)
+        return size_symbol(node.value) if d is None else store.symbol(node.value, d.rows.sympy(), d.cols.sympy())
+
+    def size(value: Any) -> Any:
+        if isinstance(value, str):
+            return size_symbol(value)
+        return value.sympy() if hasattr(value, "sympy") else sp.Integer(value)
+
+    found: dict[Value, str] = {}
+    built: dict[Node, Any] = {}
+    for name, root in definitions:
+        try:
+            for node in postorder([root], lambda n: n.args):
+                if node not in built:
+                    built[node] = build_node(store, node, built, leaf, size)
+        except (KeyError, TypeError, AttributeError, UnsupportedError):
+            continue
+        term = low.made.get(built[root])
+        value = term.array if term is not None else None
+        if value is not None and value in present and value.op not in ("input", "number"):
+            found.setdefault(value, re.sub(r"\W", "_", name))
+    return found

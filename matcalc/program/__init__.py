@@ -1,0 +1,1 @@
+"""Programs: many definitions and a last number, differentiated by many variables in one backward pass."""

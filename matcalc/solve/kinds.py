@@ -1,0 +1,148 @@
+"""Minimum, maximum or saddle: read off a certificate of the Hessian, never guessed.
+
+Part of the solving stage.  In this order: the Hessian is certified for every X (then any stationary point is a global minimum or
+maximum); it is certified at the solution; for a positive definite unknown the function is convex or concave in X⁻¹, which moves
+through the same matrices.  Otherwise the answer is called stationary, and the note says what would decide.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sympy import Determinant, Inverse, MatPow
+
+from matcalc.errors import MatcalcError
+from matcalc.language.syntax import postorder
+from matcalc.solve.bounds import Condition
+from matcalc.solve.definite import Certificate, certify
+from matcalc.solve.found import Found
+from matcalc.solve.problem import Problem
+from matcalc.terms.build import is_array
+from matcalc.terms.nodes import ScalarFunction, op_name
+
+TOO_LARGE = 4000        # cost of a Hessian that is not looked at
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the stationary point is, under which conditions, and why."""
+
+    kind: str
+    conditions: tuple[Condition, ...] = ()
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def classify(p: Problem, found: Found) -> Kind:
+    """The kind of a solution."""
+    if p.f is None:
+        return Kind("solution")
+    if found.kind is not None:
+        return Kind(found.kind, (), found.reasons)
+    hessian = hessian_of(p)
+    if hessian is not None:
+        everywhere = certify(p.terms, hessian, assume=True, avoid=p.x, symmetric_variable=p.symmetric)
+        kind = named(everywhere, "the function is {0} ({1})", constrained=bool(p.constraints))
+        if kind is not None:
+            return kind
+        if p.mentions(hessian) and is_there(found):
+            there = at_solution(p, hessian, found)
+            if there is not None and there.kind in ("pd", "nd", "indefinite"):
+                kind = named(there, "the Hessian there is {2}", constrained=bool(p.constraints))
+                if kind is not None:
+                    return kind
+    reparametrised = in_inverse(p)
+    if reparametrised is not None:
+        return reparametrised
+    note = undecided(p, hessian)
+    return Kind("stationary", (), (), (note,) if note else ())
+
+
+def is_there(found: Found) -> bool:
+    return found.expr is not None
+
+
+def named(c: Certificate, why: str, constrained: bool) -> Kind | None:
+    """The kind that a certificate proves."""
+    words = {"pd": ("minimum", "convex", "⪰ 0", "positive definite"), "psd": ("minimum", "convex", "⪰ 0", "positive semidefinite"),
+             "nd": ("maximum", "concave", "⪯ 0", "negative definite"), "nsd": ("maximum", "concave", "⪯ 0", "negative semidefinite")}
+    if c.kind in words:
+        kind, shape, relation, definite = words[c.kind]
+        return Kind(kind, c.needs, (why.format(shape, f"its Hessian is {relation}", definite), *c.reasons))
+    if c.kind == "indefinite" and not constrained:
+        return Kind("saddle", c.needs, ("the Hessian has eigenvalues of both signs", *c.reasons))
+    return None
+
+
+def hessian_of(p: Problem) -> Any | None:
+    """The Hessian by vec(X), or None where it has no matrix form."""
+    try:
+        linear = p.simplify(p.push(p.g))
+        if not is_array(p.x):
+            return linear
+        found = p.simplify(p.engine.reader.matrix_of(linear, p.step))
+    except (MatcalcError, ValueError, TypeError, RecursionError):
+        return None
+    return found if p.simplify.cost(found) < TOO_LARGE else None
+
+
+def at_solution(p: Problem, hessian: Any, found: Found) -> Certificate | None:
+    try:
+        return certify(p.terms, p.simplify(p.at(hessian, found.expr)), assume=True, avoid=p.x, symmetric_variable=p.symmetric)
+    except (MatcalcError, ValueError, TypeError):
+        return None
+
+
+def in_inverse(p: Problem) -> Kind | None:
+    """For X ≻ 0: convexity or concavity in Y = X⁻¹ (or in X), whose stationary points are the same."""
+    terms = p.terms
+    if not is_array(p.x) or terms.shape(p.x)[0] != terms.shape(p.x)[1] or p.constraints:
+        return None
+    if not any(inverts(n) and p.mentions(n) for n in postorder([p.f], lambda n: n.args)):
+        return None
+    declared = bool(p.words & {"spd"})
+    q = p if declared else p.with_properties(frozenset({"spd"}))
+    name = p.question.wrt
+    extra = () if declared else (Condition(f"{name} is symmetric positive definite"),)
+    for letter in ("", "inverse"):
+        try:
+            hessian = hessian_of(q) if not letter else hessian_in_inverse(q)
+        except (MatcalcError, ValueError, TypeError):
+            continue
+        if hessian is None:
+            continue
+        c = certify(q.terms, hessian, assume=True, avoid=q.x, symmetric_variable=True)
+        kind = named(c, "among positive definite matrices the function is {0} in " + (f"{name}⁻¹" if letter else name) + " ({1})", constrained=False)
+        if kind is not None and kind.kind != "saddle":
+            return Kind(kind.kind, extra + kind.conditions, kind.reasons)
+    return None
+
+
+def inverts(n: Any) -> bool:
+    return isinstance(n, Inverse | Determinant | MatPow) or isinstance(n, ScalarFunction) and op_name(n) == "logdet"
+
+
+def hessian_in_inverse(p: Problem) -> Any | None:
+    """The Hessian by Y of f(Y⁻¹)."""
+    terms = p.terms
+    y = terms.symbol("inverse#x", *terms.shape(p.x))
+    terms.properties["inverse#x"] = frozenset({"spd"})
+    f = p.put(p.f, {terms.inverse(p.x): y, p.x: terms.inverse(y)})
+    gradient = p.simplify(p.engine.gradient(f, y))
+    linear = p.simplify(p.engine.lin.push(gradient, {y: p.step}))
+    return p.simplify(p.engine.reader.matrix_of(linear, p.step))
+
+
+def undecided(p: Problem, hessian: Any) -> str:
+    """What would decide."""
+    if hessian is None or p.mentions(hessian) or p.constraints or not is_array(hessian):
+        return ""
+    from matcalc.output.unicode import unicode
+
+    c, part = p.terms.split(hessian)
+    shown = unicode(part)
+    signs = ("minimum", "maximum") if not c.could_extract_minus_sign() else ("maximum", "minimum")
+    return f"a {signs[0]} if {shown} is positive definite, a {signs[1]} if it is negative definite, a saddle if it is indefinite"
+
+
+__all__ = ["Kind", "classify", "hessian_of"]

@@ -1,0 +1,230 @@
+"""Solve: the methods tried in order, the conditions of what they find, and its kind.
+
+The solving stage put together: read, differentiate, solve, classify, and reject what the numeric judge refutes.
+"""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import sympy as sp
+
+from matcalc.calculus.conditions import of_node
+from matcalc.errors import MatcalcError, UnsupportedError
+from matcalc.language.syntax import postorder
+from matcalc.solve import affine, constrained, special
+from matcalc.solve.bounds import Condition, Signs
+from matcalc.solve.definite import bracketed, certify
+from matcalc.solve.found import Alternative, Found
+from matcalc.solve.kinds import Kind, classify
+from matcalc.solve.problem import FREE, Constraint, Problem, read
+from matcalc.solve.solution import Solution
+from matcalc.solve.verify import check, never_invertible
+from matcalc.terms.build import is_array
+from matcalc.terms.nodes import op_name
+from matcalc.terms.view import children
+
+Method = Callable[[Problem], Found | None]
+UNCONSTRAINED: tuple[Method, ...] = (
+    special.procrustes, special.rayleigh, lambda p: affine.solve(p, p.g), special.multiplied, special.one_number, special.entrywise)
+CONSTRAINED: tuple[Method, ...] = (special.procrustes, special.rayleigh, constrained.kkt, constrained.separable)
+
+
+def solve(expr: Any, wrt: str, shapes: Any = None, *, assume: Iterable[str] = (), subject_to: Iterable[str] = (), syntax: str = "auto",
+          seed: int = 0) -> Solution:
+    """Where a function is stationary by one of its variables, or the solution of an equation `F = G`, in closed form.
+
+        >>> solve("‖A x − b‖²", wrt="x").text
+        "(A' A)^-1 A' b"
+
+    subject_to    equations that the variable has to meet, "A x = b", "x' x = 1", "Q' Q = I"
+
+    Where no closed form is known `.expr` is None and `.equation` is the equation in its simplest form.
+    Raises a subclass of MatcalcError: LanguageError, ShapeError, DeclarationError, UnsupportedError.
+    """
+    start = time.perf_counter()
+    given = [subject_to] if isinstance(subject_to, str) else list(subject_to)
+    p = structured(read(expr, wrt, shapes, [assume] if isinstance(assume, str) else list(assume), given, syntax))
+    for found in attempts(p):
+        solution = finished(p, found, seed, start)
+        if solution is not None:
+            return solution
+    return unsolved(p, seed, start)
+
+
+def attempts(p: Problem) -> Iterator[Found]:
+    """What each method finds, in order."""
+    for method in CONSTRAINED if p.constraints else UNCONSTRAINED:
+        try:
+            found = method(p)
+        except UnsupportedError:
+            continue
+        if found is not None:
+            yield found
+
+
+def structured(p: Problem) -> Problem:
+    """A declared structure as the constraint that it is, where that is an equation of the variable."""
+    terms, name = p.terms, p.question.wrt
+    kept = p.words & FREE
+    if kept:
+        p.notes.append(f"{name} was taken as free, not as {' '.join(sorted(kept))}")
+    extra: list[Constraint] = []
+    if "unit" in p.words and is_array(p.x):
+        extra.append(declared(p, f"{name}' {name} = 1", terms.add(terms.inner(p.x, p.x)) - 1))
+    if "simplex" in p.words and is_array(p.x):
+        extra.append(declared(p, f"sum({name}) = 1", terms.total(p.x) - 1))
+        p.notes.append(f"of the simplex only sum({name}) = 1 was used; the entries may come out negative")
+    p.constraints += tuple(extra)
+    return p
+
+
+def declared(p: Problem, text: str, expr: Any) -> Constraint:
+    """A constraint that a property of the variable stands for."""
+    from matcalc.language.syntax import Node
+
+    x = Node("symbol", (), p.question.wrt)
+    one = Node("number", (), 1)
+    left = Node("inner", (x, x)) if "'" in text else Node("sum", (x,))
+    return Constraint(text, expr, left, one)
+
+
+# ---------------------------------------------------------------------- from what was found to an answer
+
+def finished(p: Problem, found: Found, seed: int, start: float) -> Solution | None:
+    """The answer, with its conditions and its kind; None if the numeric judge refutes it."""
+    found = without_inverse(p, found, seed)
+    if found.expr is None:
+        return None
+    kind = classify(p, found)
+    expr = p.neat(found.expr)
+    conditions = unique((*found.conditions, *of_inverses(p, found.expr), *kind.conditions, *in_domain(p, found.expr)))
+    said = unique((*conditions, *(Condition(c) for c in elsewhere(p, found.expr))))
+    verdict = check(p, expr, kind.kind, conditions, seed)
+    if verdict.status == "failed":
+        weaker = check(p, expr, "stationary", conditions, seed)
+        if weaker.status == "failed":
+            return None
+        kind = Kind("stationary")
+    alternatives = tuple(replace(a, expr=p.neat(a.expr)) for a in found.alternatives)
+    notes = [*p.notes, *found.notes, *kind.notes]
+    if any(a.when == affine.LEAST_NORM for a in alternatives):
+        shown = special.show(next(a.expr for a in alternatives if a.when == affine.LEAST_NORM))
+        rank = next((c.text for c in conditions if "rank" in c.text or "invertible" in c.text), "")
+        notes.append(f"otherwise, unless {rank}, {p.question.wrt} = {shown} is the solution of least norm" if not rank
+                     else f"where it does not hold that {rank}, {p.question.wrt} = {shown} is the solution of least norm")
+    return Solution(p.question, expr, kind.kind, tuple(c.text for c in said), tuple(dict.fromkeys(notes)), found.method, kind.reasons,
+                    alternatives, tuple(p.neat(m) for m in found.multipliers), time.perf_counter() - start, p, found, conditions, seed)
+
+
+def unsolved(p: Problem, seed: int, start: float) -> Solution:
+    """No closed form: the equation, and why."""
+    from matcalc.solve.special import is_zero
+
+    notes = list(p.notes)
+    if is_zero(p.g):
+        notes.append("the gradient is zero everywhere: every point is stationary")
+    elif not p.mentions(p.g) and not p.constraints:
+        notes.append("the gradient does not depend on the variable and is not zero: there is no stationary point")
+    else:
+        notes.append("no closed form is known")
+    return Solution(p.question, None, "stationary" if p.f is not None else "solution", (), tuple(notes), "none", (), (), (),
+                    time.perf_counter() - start, p, None, (), seed)
+
+
+def without_inverse(p: Problem, found: Found, seed: int) -> Found:
+    """Where the system is singular for all sizes, the solution of least norm in place of the one with the inverse."""
+    m = found.linear
+    if m is None or not is_array(m) or isinstance(m, sp.Identity):
+        return found
+    least = next((a.expr for a in found.alternatives if a.when == affine.LEAST_NORM), None)
+    if not wide(p, found) and not never_invertible(p, m, seed):
+        return found
+    if least is None:
+        return replace(found, expr=None)
+    note = f"there are many: this one has the least norm, since {bracketed(special.show(p.terms.split(m)[1]))} is singular"
+    return replace(found, expr=least, alternatives=(), notes=(*found.notes, note), method="least squares of minimum norm")
+
+
+def wide(p: Problem, found: Found) -> bool:
+    """Whether an assumption on sizes makes an inverted Gram matrix singular: A' A with fewer rows than columns."""
+    for node in postorder([found.expr], lambda n: n.args):
+        if isinstance(node, sp.Inverse):
+            half = affine.gram(p.terms, node.args[0])
+            if half is not None and p.terms.shape(p.terms.mul(*half)) in p.terms.larger:
+                return True
+    return False
+
+
+def unique(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
+    found: dict[str, Condition] = {}
+    for c in conditions:
+        found.setdefault(c.text, c)
+    return tuple(found.values())
+
+
+def of_inverses(p: Problem, expr: Any) -> Iterator[Condition]:
+    """What makes each matrix that is inverted in the solution invertible."""
+    terms = p.terms
+    seen: set[Any] = set()
+    for node in postorder([expr], lambda n: n.args):
+        if not isinstance(node, sp.Inverse):
+            continue
+        m = node.args[0]
+        if isinstance(m, sp.Transpose):
+            m = m.args[0]
+        if m in seen or terms.transpose(m) in seen or terms.has(m, "spd", "orthogonal", "invertible"):
+            continue
+        seen.add(m)
+        c = certify(terms, m, assume=True, avoid=p.x) if terms.transpose(m) == m else None
+        if c is not None and c.kind in ("pd", "nd"):
+            yield from c.needs
+        elif c is not None and c.full:
+            yield from (*c.needs, *c.full)
+        else:
+            yield Condition(f"{bracketed(special.show(m))} is invertible", "invertible", m)
+
+
+def in_domain(p: Problem, expr: Any) -> Iterator[Condition]:
+    """What makes the solution positive (definite), where the variable was declared so or is inverted as such."""
+    terms = p.terms
+    if "spd" in p.words and is_array(expr):
+        c = certify(terms, expr, assume=True)
+        if c.kind == "pd":
+            yield from c.needs
+        elif c.kind == "psd" and c.full:
+            yield from (*c.needs, *c.full)
+        else:
+            part = terms.split(expr)[1]
+            yield Condition(f"{special.show(part)} is positive definite", "definite", expr)
+    elif "positive" in p.words:
+        signs = Signs(terms, assume=True)
+        if (signs.entries(expr) if is_array(expr) else signs.number(expr)).positive:
+            yield from signs.needs.values()
+        else:
+            shown = special.show(expr)
+            yield Condition(f"entries of {shown} are positive" if is_array(expr) else f"{shown} > 0", "positive", expr)
+
+
+def elsewhere(p: Problem, expr: Any) -> Iterator[str]:
+    """The conditions of the function that don't concern the variable, and those of the answer's other operations."""
+    terms = p.terms
+    inverted: set[Any] = set()
+    function = p.f if p.f is not None else p.g
+    roots = [(function, False), (expr, True)]
+    for root, is_answer in roots:
+        for node in postorder([root], children(terms)):
+            if getattr(node, "is_Transpose", False) or not is_answer and p.mentions(node):
+                continue
+            if is_answer and (isinstance(node, sp.Inverse) or hasattr(node, "operands") and op_name(node) in ("pinv", "eigvec_max", "eigvec_min",
+                                                                                                             "cholesky", "sqrtm")):
+                continue
+            try:
+                yield from of_node(terms, node, is_answer, special.show, inverted)
+            except (MatcalcError, AttributeError, TypeError):
+                continue
+
+
+__all__ = ["Alternative", "solve"]

@@ -1,0 +1,327 @@
+"""Equations that are not affine: multiplied by the unknown, entry by entry, in one number, and the classical eigen and SVD problems.
+
+Part of the solving stage.  Each function tries one method on a problem and returns what it found, or None.
+"""
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import sympy as sp
+from sympy import S
+
+from matcalc.errors import MatcalcError
+from matcalc.solve import affine
+from matcalc.solve.bounds import Condition, Signs
+from matcalc.solve.found import Alternative, Found
+from matcalc.solve.problem import Problem, pulled
+from matcalc.solve.scalars import back, plain
+from matcalc.terms.build import is_array
+from matcalc.terms.nodes import Entry, MatrixFunction
+
+# ---------------------------------------------------------------------- by multiplication
+
+
+def stripped(p: Problem, g: Any) -> Any:
+    """g without its factors that are numbers: they don't vanish where g is defined."""
+    if not is_array(g):
+        return g
+    c, rest = p.terms.split(g)
+    return rest if p.mentions(c) else g
+
+
+def multiplied(p: Problem) -> Found | None:
+    """Equations in X and X⁻¹ that become affine when multiplied by X: X⁻¹ S X⁻¹ = n X⁻¹ gives S = n X."""
+    terms, x = p.terms, p.x
+    g = stripped(p, p.g)
+    if g is not p.g:
+        found = affine.solve(p, g)
+        if found is not None:
+            return found
+    if not is_array(x) or terms.shape(x)[0] != terms.shape(x)[1]:
+        return None
+    both = (x,) if terms.transpose(x) == x else (x, terms.transpose(x))
+    sides: list[tuple[Any, ...]] = [(), *((y,) for y in both), *((y, y) for y in both)]
+    for left, right in sorted(product(sides, sides), key=lambda pair: len(pair[0]) + len(pair[1])):
+        if not left and not right:
+            continue
+        try:
+            parts = [terms.mul(*left, c, *chain, *right) for c, chain in pulled(terms, g)]
+        except MatcalcError:
+            return None
+        made = terms.add(*parts)
+        found = affine.solve(p, made) if not inverted_inside(p, made) else None
+        if found is not None:
+            return found
+    return None
+
+
+def inverted_inside(p: Problem, e: Any) -> bool:
+    """Whether X⁻¹ still occurs."""
+    return any(isinstance(n, sp.Inverse | sp.MatPow) and p.mentions(n) for n in walk(e))
+
+
+def walk(e: Any) -> list[Any]:
+    from matcalc.language.syntax import postorder
+
+    return list(postorder([e], lambda n: n.args))
+
+
+# ---------------------------------------------------------------------- one number, and entry by entry
+
+def one_number(p: Problem) -> Found | None:
+    """g(t) = 0 for a number t."""
+    if is_array(p.x) or is_array(p.g):
+        return None
+    signs = Signs(p.terms)
+    g = polynomial(p, p.g)
+    solutions = roots(p, g, p.x, signs)
+    if not solutions:
+        return None
+    first, *rest = solutions
+    return Found(first, "one equation in one number", g, S.Zero, (), (),
+                 tuple(Alternative(s, "another root") for s in rest))
+
+
+def polynomial(p: Problem, g: Any) -> Any:
+    """g as a polynomial in t where a few derivatives by t show that it is one: norms and traces that hold t are opened."""
+    derivative, coefficients = g, []
+    for k in range(5):
+        try:
+            at_zero = p.simplify(p.at(derivative, S.Zero))
+        except (MatcalcError, TypeError, ValueError):
+            return g
+        if at_zero.has(sp.zoo, sp.nan, sp.oo):
+            return g
+        coefficients.append(at_zero / sp.factorial(k))
+        if not p.mentions(derivative):
+            return sp.Add(*(c * p.x ** i for i, c in enumerate(coefficients)))
+        derivative = p.simplify(p.push(derivative))
+    return g
+
+
+def roots(p: Problem, g: Any, t: Any, signs: Signs) -> list[Any]:
+    """The real solutions of g = 0 that can be told to be real, one that is positive first."""
+    inner, letters = plain(g, signs, keep=t)
+    if any(containing(p, node, t) for node in letters.values()):
+        return []
+    unknown = sp.Dummy("t", positive=True) if signs.number(t).positive else sp.Dummy("t", real=True)
+    try:
+        numerator = sp.fraction(sp.together(inner.subs(t, unknown)))[0]
+        found = sp.solve(numerator, unknown)
+    except (NotImplementedError, ValueError, TypeError):
+        return []
+    good = [s for s in found if isinstance(s, sp.Expr) and not s.has(sp.I, sp.Piecewise, sp.LambertW) and s.is_real is not False
+            and not s.atoms(sp.Function) - s.atoms(sp.exp, sp.log)]
+    good.sort(key=lambda s: (s == 0, s.could_extract_minus_sign(), sp.count_ops(s)))
+    return [back(s, letters) for s in good]
+
+
+def containing(p: Problem, e: Any, leaf: Any) -> bool:
+    return p.mentions(e, leaf) if leaf == p.x else leaf in walk(e)
+
+
+def entrywise(p: Problem) -> Found | None:
+    """Each entry by itself: exp(x) = a gives x = log(a)."""
+    if not is_array(p.x) or not is_array(p.g):
+        return None
+    found = entry_roots(p, p.g)
+    if not found:
+        return None
+    first, *rest = found
+    return Found(first, "entry by entry", p.g, p.zero(), (), (), tuple(Alternative(s, "another root") for s in rest))
+
+
+def entry_roots(p: Problem, g: Any) -> list[Any]:
+    """The arrays that solve g = 0 entry by entry."""
+    terms, x = p.terms, p.x
+    letter = Entry(x)
+    form = terms.form(g)
+    others = [n for n in walk(form) if isinstance(n, Entry) and n != letter]
+    if letter not in walk(form) or any(p.mentions(n.args[0]) for n in others):
+        return []
+    opaque = [n for n in form.atoms(sp.Trace, sp.Determinant, MatrixFunction)]
+    if any(p.mentions(n) for n in opaque):
+        return []
+    t = sp.Dummy("x", positive=True) if "positive" in p.words else sp.Dummy("x", real=True)
+    inner = form.xreplace({letter: t})
+    shape = terms.shape(x)
+    return [terms.back(s, shape) for s in roots(p, inner, t, Signs(terms))]
+
+
+# ---------------------------------------------------------------------- quadratic forms
+
+def quadratic_form(p: Problem, e: Any) -> Any | None:
+    """P with e = x' P x, P symmetric; None if e is no quadratic form in the vector x."""
+    terms = p.terms
+    try:
+        gradient = p.simplify(p.engine.gradient(e, p.x))
+        form = affine.affine(p, gradient)
+        if form is None or not is_zero(form.constant) or p.simplify(p.at(e, p.zero())) != 0:
+            return None
+        hessian = p.engine.reader.matrix_of(terms.scale(form.scale, form.linear), p.step)
+    except (MatcalcError, ValueError, TypeError):
+        return None
+    return p.simplify(terms.scale(S.Half, hessian))
+
+
+def is_zero(e: Any) -> bool:
+    return bool(e == 0 or getattr(e, "is_ZeroMatrix", False))
+
+
+def rayleigh(p: Problem) -> Found | None:
+    """x' P x / (x' Q x), or x' P x where x' Q x is held: the generalised eigenproblem P x = λ Q x."""
+    terms, x = p.terms, p.x
+    if p.f is None or not is_array(x) or terms.shape(x)[1] != 1:
+        return None
+    if len(p.constraints) == 1 and not is_array(p.constraints[0].expr):
+        level = p.simplify(-p.at(p.constraints[0].expr, p.zero()))
+        norm = norm_squared(p.constraints[0].expr, level)
+        q = quadratic_form(p, norm[0])
+        if q is None or level == 0:
+            return None
+        top, sign, size = p.f, 1, norm[1]
+        q = terms.scale(1 / size, q)
+    elif not p.constraints:
+        ratio = as_ratio(p)
+        if ratio is None:
+            return None
+        top, q, sign = ratio
+    else:
+        return None
+    m = quadratic_form(p, top)
+    if m is None or is_zero(m):
+        return linear_on_sphere(p, q)
+    (c, m), (d, q_) = terms.split(m), terms.split(q)
+    lam = terms.symbol("lambda") if "lambda" not in p.typed.symbols else terms.symbol("kappa")
+    extra: tuple[Condition, ...] = ()
+    if isinstance(q_, sp.Identity):
+        best = [terms.function(f"eigvec_{which}", m) for which in ("max", "min")]
+        value = f"λ is an eigenvalue of {show(m)}"
+    else:
+        root = terms.function("cholesky", q_)
+        whitened = p.simplify(terms.mul(terms.inverse(root), m, terms.transpose(terms.inverse(root))))
+        best = [terms.mul(terms.transpose(terms.inverse(root)), terms.function(f"eigvec_{which}", whitened)) for which in ("max", "min")]
+        value = f"λ is an eigenvalue of {show(terms.mul(terms.inverse(q_), m))}"
+        extra = (Condition(f"{show(q_)} is positive definite", "definite", q_),) if not terms.has(q_, "spd") else ()
+    if p.constraints:
+        best = [terms.scale(1 / sp.sqrt(d), b) for b in best]
+    number = Signs(terms).number(c)
+    number = number * Signs(terms).number(1 / d)
+    if not number.sign:
+        return None
+    kinds = ("maximum", "minimum") if number.sign * sign > 0 else ("minimum", "maximum")
+    any_length = "" if p.constraints else ", of any length"
+    notes = (f"every eigenvector is stationary: {value}; {p.question.wrt} is given for the largest one", )
+    return Found(best[0], "Rayleigh quotient: eigenproblem", terms.mul(m, x), terms.scale(lam, terms.mul(q_, x)), extra,
+                 (*notes, f"stationary points are the eigenvectors{any_length}"),
+                 (Alternative(best[1], "for the smallest eigenvalue", kinds[1]),), kind=kinds[0],
+                 reasons=("the Rayleigh quotient lies between the extreme eigenvalues and reaches them",), unknown=lam)
+
+
+def show(e: Any) -> str:
+    from matcalc.output.unicode import unicode
+
+    return unicode(e)
+
+
+def norm_squared(constraint: Any, level: Any) -> tuple[Any, Any]:
+    """(q, size) of the constraint q(x) = size; ‖x‖ = c counts as ‖x‖² = c²."""
+    q = constraint + level
+    if isinstance(q, sp.Expr) and getattr(q, "args", ()) is not None and q.func.__name__ == "ScalarFunction":
+        return q ** 2, level ** 2
+    return q, level
+
+
+def as_ratio(p: Problem) -> tuple[Any, Any, int] | None:
+    """(N, Q, 1) with f = N / (x' Q x)."""
+    if not isinstance(p.f, sp.Mul | sp.Pow):
+        return None
+    below = [f for f in sp.Mul.make_args(p.f) if isinstance(f, sp.Pow) and f.exp.is_negative and p.mentions(f)]
+    if not below:
+        return None
+    bottom = 1 / sp.Mul(*below)
+    q = quadratic_form(p, bottom)
+    if q is None:
+        return None
+    return p.f * bottom, q, 1
+
+
+def linear_on_sphere(p: Problem, q: Any) -> Found | None:
+    """a'x where x' Q x = 1 is held: x = ± Q⁻¹ a / sqrt(a' Q⁻¹ a)."""
+    terms = p.terms
+    if not p.constraints or p.mentions(p.g) or is_zero(p.g):
+        return None
+    a = terms.split(p.g)[1]
+    direction = terms.mul(affine.inverted(p, q), a)
+    x = terms.scale(1 / sp.sqrt(terms.inner(a, direction)), direction)
+    sign = Signs(terms).number(terms.split(p.g)[0]).sign
+    if not sign:
+        return None
+    kinds = ("maximum", "minimum") if sign > 0 else ("minimum", "maximum")
+    extra = () if isinstance(terms.split(q)[1], sp.Identity) or terms.has(q, "spd") else (
+        Condition(f"{show(q)} is positive definite", "definite", q),)
+    mu = terms.symbol("mu") if "mu" not in p.typed.symbols else terms.symbol("kappa")
+    return Found(x, "Lagrange multiplier and Cauchy–Schwarz", a, terms.scale(mu, terms.mul(q, p.x)), extra, (),
+                 (Alternative(terms.scale(S.NegativeOne, x), "with the other sign", kinds[1]),), kind=kinds[0],
+                 reasons=("Cauchy–Schwarz",), unknown=mu)
+
+
+# ---------------------------------------------------------------------- orthogonal unknowns
+
+def procrustes(p: Problem) -> Found | None:
+    """‖A Q − B‖² over Q' Q = I: the polar factor of A' B, from its singular value decomposition."""
+    if p.f is None or not is_array(p.x):
+        return None
+    terms, x = p.terms, p.x
+    rows, cols = terms.shape(x)
+    held = "orthogonal" in p.words
+    if not held:
+        if len(p.constraints) != 1:
+            return None
+        c = p.constraints[0].expr
+        gram, outer = (terms.sub(terms.mul(a, b), terms.identity(n)) for a, b, n in (
+            (terms.transpose(x), x, cols), (x, terms.transpose(x), rows)))
+        if c not in (gram, terms.scale(S.NegativeOne, gram)) and not (rows == cols and c in (outer, terms.scale(S.NegativeOne, outer))):
+            return None
+    constant = []
+    symmetric: list[Any] = []
+    try:
+        for c, chain in pulled(terms, p.g):
+            inside = [i for i, f in enumerate(chain) if p.mentions(f)]
+            if p.mentions(c):
+                return None
+            if not inside:
+                constant.append(terms.mul(c, *chain))
+                continue
+            i = inside[0]
+            left = terms.mul(*chain[:i]) if i else None
+            right = terms.mul(*chain[i + 1:]) if i + 1 < len(chain) else None
+            alone = (left is None and (right is None or terms.transpose(right) == right)
+                     or right is None and rows == cols and left is not None and terms.transpose(left) == left)
+            if len(inside) != 1 or chain[i] != x or not alone:
+                return None
+            symmetric.append(chain)
+    except MatcalcError:
+        return None
+    a = p.simplify(terms.add(*constant)) if constant else p.zero()
+    if is_zero(a) or not is_array(a):
+        return None
+    c, m = terms.split(a)
+    sign = Signs(terms).number(c).sign
+    if not sign:
+        return None
+    gram = p.simplify(terms.mul(terms.transpose(m), m))
+    polar = terms.mul(m, terms.inverse(terms.function("sqrtm", gram)))
+    q = terms.scale(-sign, polar)
+    shown = show(m)
+    full = Condition(f"{shown} has full column rank" if rows != cols else f"{shown} is invertible", "columns", m)
+    name = p.question.wrt
+    minus = "−" if sign > 0 else ""
+    notes = (f"by the singular value decomposition {shown} = U S Vᵀ it is {name} = {minus}U Vᵀ",)
+    return Found(q, "orthogonal Procrustes problem, by SVD", terms.mul(terms.transpose(x), m), terms.mul(terms.transpose(m), x), (full,), notes,
+                 (Alternative(terms.scale(sign, polar), "with the other sign", "maximum"),), kind="minimum",
+                 reasons=(f"tr({name}ᵀ M) is at most the sum of the singular values of M, and reaches it at U Vᵀ",))
+
+
+__all__ = ["entry_roots", "entrywise", "is_zero", "multiplied", "one_number", "procrustes", "quadratic_form", "rayleigh", "roots", "show", "stripped"]
