@@ -11,7 +11,7 @@ with `--count 1 --seed …`).  What is reported:
     crash       an exception that isn't a MatcalcError           refused     a MatcalcError: an answer was due
     slow        no answer in 2 s of CPU                          wrong       the oracle's numeric derivative differs
     unreadable  the oracle cannot read the printed answer        disagree    matcalc's own check and the oracle differ
-    loop        the printed answer, read back and printed again, is another text
+    loop        matcalc cannot read its own answer back
     longer      (--longer) the answer, read back, simplifies to something shorter
 
 `undecided` counts problems where the oracle finds no point with a reliable numeric derivative, or a matrix function's Fréchet
@@ -108,6 +108,7 @@ def judge(case: Case, *, longer: bool = False, draws: int = 2, seconds: float = 
                                     kind=case["kind"], **options)
             text = result.text
             own = result.check()
+            rendered = (result.latex, result.unicode, result.conditions, result.shape, result.steps)
     except TooSlow:
         return Verdict("slow", text, "while checking" if text else "no answer", time.process_time() - start)
     except matcalc.MatcalcError as error:
@@ -117,6 +118,11 @@ def judge(case: Case, *, longer: bool = False, draws: int = 2, seconds: float = 
     except Exception as error:      # any failure is the finding
         return Verdict("crash", text, f"{type(error).__name__}: {error}", time.process_time() - start)
     spent = time.process_time() - start
+    if not all(rendered[:2]):
+        return Verdict("crash", text, "nothing is printed", spent)
+    again = reread(text, case)
+    if again:
+        return Verdict("loop", text, again, spent)
     if BEYOND.search(text):
         return Verdict("ok" if own.ok else "disagree", text, f"own check: {own.status} {own.reason}", spent)
     try:
@@ -141,6 +147,22 @@ def judge(case: Case, *, longer: bool = False, draws: int = 2, seconds: float = 
         if shorter:
             return Verdict("longer", text, shorter, spent)
     return Verdict("ok", text, "", spent)
+
+
+def reread(text: str, case: Case) -> str:
+    """Why matcalc cannot read its own answer; "" if it can.  An identity alone has no size, which is no fault."""
+    import matcalc
+
+    try:
+        with limit(LIMIT):
+            matcalc.parse(text, shapes=dict(case["vars"]))
+    except TooSlow:
+        return "reading it back takes too long"
+    except matcalc.MatcalcError as error:
+        return "" if "size of the identity" in str(error) else f"{type(error).__name__}: {error}"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def simplified(text: str, case: Case, shape: tuple[str, ...]) -> str:

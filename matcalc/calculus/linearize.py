@@ -51,11 +51,17 @@ class Linearizer:
     uses: list[Use] = field(default_factory=list)
     _templates: dict[str, Template] = field(default_factory=dict)
 
-    def dependents(self, root: Basic, leaves: set[Basic]) -> list[Any]:
-        """The nodes below root that contain one of the leaves, operands first."""
+    def dependents(self, root: Basic, leaves: set[Basic], fresh: Basic | None = None) -> list[Any]:
+        """The nodes below root that contain one of the leaves, operands first.
+
+        What was built before the symbol `fresh` can't contain it and isn't looked into, so that a rule costs what it adds.
+        """
+        terms = self.terms
         found: dict[Any, None] = {}
-        for node in postorder([root], children(self.terms)):
-            if node in leaves or any(a in found for a in view(self.terms, node)[1]):
+        operands = children(terms)
+        below = operands if fresh is None else lambda n: () if terms.is_older(n, fresh) else operands(n)
+        for node in postorder([root], below):
+            if node in leaves or any(a in found for a in below(node)):
                 found[node] = None
         return list(found)
 

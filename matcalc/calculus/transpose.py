@@ -120,7 +120,7 @@ class Transposer:
     def transpose(self, linear: Any, v: Any, g: Any) -> Any:
         """The cotangent of v for ⟨g, linear(v)⟩: the adjoint of a term that is linear in v."""
         terms = self.lin.terms
-        nodes = self.lin.dependents(linear, {v})
+        nodes = self.lin.dependents(linear, {v}, v)
         moving = set(nodes)
         parts: dict[Any, list[Any]] = {linear: [g]}
         for node in reversed(nodes):
@@ -164,8 +164,10 @@ class Transposer:
         sizes = {name: terms.shape(operands[i])[axis] for name, i, axis in adjoint.sizes}
         if op == "unvec":
             sizes |= {"m": value[0], "n": value[1]}
-        if op in ("im2col", "col2im"):
+        if op == "im2col":
             sizes |= {"k": value[0]}
+        if op == "col2im":
+            sizes |= dict(zip("mnk", value, strict=True))
         return self.instantiate(adjoint, bound, sizes, g)
 
     def instantiate(self, adjoint: Adjoint, bound: Mapping[str, Any], sizes: Mapping[str, Any], g: Any) -> Any:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Any
 
 import numpy as np
 
 from matcalc import api
-from matcalc.claims.edits import Edit, Term, Tree, distinct, number, size, times
+from matcalc.claims.edits import SUMS, Edit, Term, Tree, distinct, number, size, summands, times
 from matcalc.claims.points import Scene, Truth, close, differences, scene
 from matcalc.claims.reading import Claim, built, declarations
 from matcalc.claims.worlds import worlds
@@ -32,6 +32,7 @@ from matcalc.rulebook.load import RuleBook
 ENOUGH = 5.0            # a finding this far-fetched is only looked for when there is no other
 LARGEST_POOL, LARGEST_PART = 28, 9
 MOST_OCCURRENCES = 6
+USUAL = (0, 1, -1, 2, -2, Fraction(1, 2))       # the coefficients that are tried where they can't be computed
 COMPOSED = frozenset({"number", "size", "symbol", "pi", "neg", "div", "add", "sub"})
 ENTRYWISE = {"expm": "exp", "logm": "log", "sqrtm": "sqrt", "exp": "expm", "log": "logm", "sqrt": "sqrtm"}
 
@@ -430,7 +431,7 @@ def terms_of_sums(case: Case) -> Iterator[Finding]:
         yield from judged(case, term, c)
 
 
-def needed(case: Case, put: Callable[[Node | None], Node], node: Node, *, deep: bool = True) -> Coefficient | None:
+def needed(case: Case, put: Callable[[Node | None], Node], node: Node, *, usual: Sequence[Any] = USUAL, deep: bool = True) -> Coefficient | None:
     """The multiple of a term that makes the claim right, where the claim is affine in it."""
     if case.claim.typed is None:
         return next((Coefficient(number(c), Fraction(c)) for c in (0, -1) if case.right(put(times(number(c), node) if c else None))), None)
@@ -454,7 +455,7 @@ def needed(case: Case, put: Callable[[Node | None], Node], node: Node, *, deep: 
         found = Coefficient(number(plain), plain) if plain is not None else coefficient(case, values) if deep else None
         if found is not None:
             return found
-    for c in (Fraction(0), Fraction(1), Fraction(-1), Fraction(2), Fraction(-2), Fraction(1, 2)):      # not affine: try the usual ones
+    for c in map(Fraction, usual):      # not affine
         if case.scene.holds(put(times(number(c), node) if c else None)):
             return Coefficient(number(c), c)
     return None
@@ -518,9 +519,16 @@ def edited(case: Case) -> Iterator[Finding]:
 def inserted(case: Case) -> Iterator[Finding]:
     """A factor or a term that is missing in one place."""
     tree = Tree(case.claim.root)
-    yield from those_right(case, tree, tree.inserted(pool(case)))
+
+    def fits(op: str, a: Node, b: Node) -> bool:
+        x, y = case.scene.value(a), case.scene.value(b)
+        if x is None or y is None:
+            return case.claim.typed is None
+        return x.shape[1] == y.shape[0] if op == "mul" else x.shape == y.shape
+
+    yield from islice(those_right(case, tree, tree.inserted(pool(case), fits)), 2)
     if case.claim.typed is not None:
-        yield from added(case, tree)
+        yield from islice(added(case, tree), 2)
 
 
 def those_right(case: Case, tree: Tree, edits: Iterable[Edit]) -> Iterator[Finding]:
@@ -540,13 +548,14 @@ def those_right(case: Case, tree: Tree, edits: Iterable[Edit]) -> Iterator[Findi
 
 def added(case: Case, tree: Tree) -> Iterator[Finding]:
     """A term that is missing inside the claim."""
-    shapes = {node: case.scene.value(node) for node in tree.order}
+    places = [node for node in tree.order if node is tree.root or not (node.op in SUMS or all(p.op in SUMS for p in tree.parents[node]))]
+    places += [head for head in tree.heads(SUMS) if head is not tree.root]
     for part in pool(case, numbers=True):
         there = case.scene.value(part)
-        for node in tree.order:
-            value = shapes[node]
+        for node in places:
+            value = case.scene.value(node)
             if value is None or there is None or same(node, part) or value.shape != there.shape and (
-                    part.op != "number" and (value.size > 1 or node.op != "number")):
+                    there.size > 1 and (value.size > 1 or node.op != "number")):
                 continue
             if value.size == there.size == 1 and (node is tree.root or only_number(tree, node)):
                 continue
@@ -554,7 +563,7 @@ def added(case: Case, tree: Tree) -> Iterator[Finding]:
             def put(new: Node | None, node: Node = node) -> Node:
                 return tree.root if new is None else tree.replaced(node, Node("add", (node, new)))
 
-            c = needed(case, put, part, deep=False)
+            c = needed(case, put, part, usual=(1, -1), deep=False)
             if c is None or not c.value:
                 continue
             root = case.right(put(times(c.tree, part)))
@@ -591,8 +600,9 @@ def pool(case: Case, numbers: bool = False) -> list[Node]:
     parts += [Node("transpose", (n,)) for n in parts if n.op == "symbol"]
     if numbers:
         parts.append(number(1))
+        parts += [term for tree in trees(case) for head in Tree(tree).heads(SUMS) for _, term in summands(head)]
     arrays = [n for n in parts if (value := case.scene.value(n)) is not None and (value.size > 1 or numbers)]
-    return distinct(arrays)[:LARGEST_POOL]
+    return distinct(arrays)[:LARGEST_POOL + 12 * numbers]
 
 
 def words_of(case: Case, edit: Edit) -> str:

@@ -210,16 +210,17 @@ class Tree:
                     far = 0.0 if node is self.root else 0.6
                     yield Edit("wrap", self.replaced(node, made), 2.7 + far + 0.2 * (op == "mean"), node, made)
 
-    def inserted(self, pool: Sequence[Node]) -> Iterator[Edit]:
-        for node in self.order:
-            if node.op in LEAVES and node is not self.root:
-                continue
-            for part in pool:
+    def inserted(self, pool: Sequence[Node], fits: Callable[[str, Node, Node], bool]) -> Iterator[Edit]:
+        """A factor more; `fits` says whether an operation on two trees can have a value."""
+        for part in pool:
+            for node in self.order:
+                if node.op in LEAVES and node is not self.root:
+                    continue
                 far = 0.05 * size(part) + 0.2 * (node is not self.root)
-                yield Edit("missing-factor", self.replaced(node, Node("mul", (part, node))), 3.5 + far, node, part)
-                yield Edit("missing-factor", self.replaced(node, Node("mul", (node, part))), 3.5 + far, node, part)
-                yield Edit("missing-entrywise", self.replaced(node, Node("hadamard", (node, part))), 3.6 + far, node, part)
-                yield Edit("missing-divisor", self.replaced(node, Node("quotient", (node, part))), 3.8 + far, node, part)
+                for kind, op, args, cost in (("missing-factor", "mul", (part, node), 3.5), ("missing-factor", "mul", (node, part), 3.5),
+                                             ("missing-entrywise", "hadamard", (node, part), 3.6), ("missing-divisor", "quotient", (node, part), 3.8)):
+                    if fits(op, *args):
+                        yield Edit(kind, self.replaced(node, Node(op, args)), cost + far, node, part)
 
 
 # ---------------------------------------------------------------- pieces

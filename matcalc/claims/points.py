@@ -14,7 +14,7 @@ import numpy as np
 
 from matcalc.api import Question, Result
 from matcalc.errors import MatcalcError
-from matcalc.language.syntax import Node, postorder
+from matcalc.language.syntax import Node
 from matcalc.numerics import check as judge
 from matcalc.numerics.evaluate import arguments, evaluate, evaluate_steps, node_value, schedule
 from matcalc.numerics.functions import Array, flip, shape, vec
@@ -57,11 +57,18 @@ class Scene:
         known, point = self.known[at], self.points[at]
         if root in known:
             return known[root]
-        for node in postorder([root], lambda n: () if n in known else arguments(n)):
-            if node in known:
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            below = arguments(node)
+            unknown = [a for a in below if a not in known]
+            if unknown:
+                stack += unknown
                 continue
-            args = [known[a] for a in arguments(node)]
-            known[node] = None if any(a is None for a in args) else node_at(node, args, point)     # type: ignore[arg-type]
+            stack.pop()
+            if node not in known:
+                args = [v for a in below if (v := known[a]) is not None]
+                known[node] = node_at(node, args, point) if len(args) == len(below) else None
         return known[root]
 
     def holds(self, root: Node) -> bool:

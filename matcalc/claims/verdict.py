@@ -21,8 +21,8 @@ from matcalc.language.size import shape_text
 from matcalc.rulebook.load import RuleBook, load_user_rules, rule_book
 
 if TYPE_CHECKING:
+    from matcalc.claims.departure import Departure
     from matcalc.claims.diagnose import Case
-    from matcalc.claims.points import Scene
     from matcalc.numerics.check import Check
 
 
@@ -80,9 +80,17 @@ class Verdict:
     expr: Any = None                # the claim as a sympy expression; None if its shapes don't fit
     notes: tuple[str, ...] = ()
     counterexample: Mapping[str, Any] = field(default_factory=dict)
+    case: Case | None = field(default=None, repr=False)
 
     def __bool__(self) -> bool:
         return self.ok
+
+    @cached_property
+    def departure(self) -> Departure | None:
+        """The first step of the derivation that a wrong claim departs from, where one slip explains the claim."""
+        from matcalc.claims.departure import departure
+
+        return None if self.ok or self.case is None else departure(self.case)
 
     @cached_property
     def text(self) -> str:
@@ -216,7 +224,7 @@ def _judge(question: api.Question, program: Any, kind: str, constrained: bool, s
     reasons = () if ok else tuple(Reason(f.words, f.kind, f.right, f.spans) for f in diagnose(case))
     reasons = reasons if ok else _with_shape(case, reasons)
     return Verdict(ok, reasons, correct, claim, kind, question.wrt, proved, checked, time.perf_counter() - start, expr, tuple(dict.fromkeys(notes)),
-                   {} if ok else _counterexample(case))
+                   {} if ok else _counterexample(case), None if ok else case)
 
 
 def _vanishes(terms: Any, a: Any, b: Any) -> bool:

@@ -17,7 +17,7 @@ from matcalc.language.syntax import Node, postorder
 from matcalc.language.tokens import CLOSERS, MAX_NESTING, Token
 from matcalc.terms.operations import TABLE
 
-ADDITIVE, UNARY, PRODUCT, JUXTAPOSED = 10, 20, 30, 40
+ADDITIVE, COLON, UNARY, PRODUCT, JUXTAPOSED = 10, 15, 20, 30, 40
 IGNORED_OPTIONS = frozenset({
     "keepdims", "keepdim", "keep_dims", "dtype", "out", "full_matrices", "lower", "device", "requires_grad", "reduction",
     "order", "sym_pos", "assume_a", "optimize", "name", "where", "hermitian", "precision"})
@@ -160,6 +160,8 @@ class Calls(Cursor):
             node = self.bracketed_call(token, opener)
         elif opener.kind == "op" and opener.text == "_" and token.text == "sum":
             node = self.big_sum(token, self.i)
+        elif (opener.kind == "op" and opener.text == "_") or opener.kind == "sub":
+            node = self.subscripted(token, opener)
         elif token.value is not None:
             self.unexpected(opener, "`(` is expected")
         else:
@@ -167,6 +169,26 @@ class Calls(Cursor):
         if raised is not None:
             node = self.power(node, *raised)
         return node
+
+    def subscripted(self, token: Token, opener: Token) -> Node:
+        """`log_2 x`; other functions have no subscript."""
+        self.i += 1
+        base = opener
+        if opener.kind == "op":
+            braced = self.at("{")
+            self.i += braced
+            base = self.tokens[self.i]
+            self.i += 1
+            if braced:
+                self.expect("}")
+        if token.text != "log" or not (base.text.isdigit() or base.text == "e") or base.text in ("0", "1"):
+            self.fail("unsupported-notation", f"`{self.shown(token)}` has no subscript", (token.start, base.end))
+        after = self.tokens[self.i]
+        node = self.bracketed_call(token, after) if after.text == "(" and after.kind == "op" else self.bare_call(token, after)
+        if base.text == "e":
+            return node
+        number = Node("number", (), Fraction(int(base.text)), (base.start, base.end))
+        return make("div", (node, make("log", (number,), number.span)), node.span)
 
     def bare_call(self, token: Token, opener: Token) -> Node:
         """`log|X|`, `tr A B`, `log det X`: the argument is the product that follows."""
@@ -250,6 +272,7 @@ class Calls(Cursor):
                 args = (*args, given)
             elif name not in IGNORED_OPTIONS:
                 self.fail("wrong-arguments", f"`{self.shown(token)}` has no option `{name}`", given.span)
+        args = tuple(a for a in args if not (a.op == "string" and a.value == "all"))  # sum(X, 'all')
         quoted = next((a for a in args if a.op == "string"), None)
         if quoted is not None and op != "norm":
             self.fail("unexpected-token", "a quoted text is not a value", quoted.span)
@@ -299,7 +322,8 @@ class Calls(Cursor):
             self.fail(
                 "wrong-arguments", f"`{self.shown(token)}` takes {wanted} argument{'s' * (counts != [1])}, not {len(args)}", span
             )
-        return self.fail("wrong-arguments", f"an argument of `{self.shown(token)}` must be {_wanted(op, len(args))}", args[-1].span)
+        wanted = _wanted(op, len(args))
+        return self.fail("wrong-arguments", f"an argument of `{self.shown(token)}` must be {wanted}", args[-1].span)
 
     def reduction(self, op: str, a: Node, axis: int, span: Span) -> Node:
         """logsumexp, var and std along an axis, by their definitions."""
@@ -357,7 +381,7 @@ class Calls(Cursor):
         index = self.tokens[self.i]
         self.i += 2
         outer, self.bars = self.bars, []
-        lower = self.expression(0)
+        lower = self.expression(COLON)
         if not (self.at("..") or self.at(":") or self.at("...")):
             self.unexpected(self.tokens[self.i], "`..` is expected")
         self.i += 1

@@ -1,6 +1,7 @@
 """The grammar of expressions: a Pratt parser over the names, numbers and operators of one statement.
 
-Binding, from the tightest: postfix · juxtaposition · explicit products and quotients (one level, left to right) · minus · sums.
+Binding, from the tightest: postfix · juxtaposition · explicit products and quotients (one level, left to right) · minus ·
+the inner product `A : B` · sums.
 Nothing is known here about shapes: bars, products and powers get their meaning in typing.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from matcalc.errors import Span
-from matcalc.language.calls import ADDITIVE, JUXTAPOSED, PRODUCT, UNARY, Calls, folded, is_literal, is_one, make
+from matcalc.language.calls import ADDITIVE, COLON, JUXTAPOSED, PRODUCT, UNARY, Calls, folded, is_literal, is_one, make
 from matcalc.language.spellings.plain import size_text
 from matcalc.language.syntax import Node
 from matcalc.language.tokens import BARS, CLOSERS, MAX_NESTING, Token, mark
@@ -18,7 +19,7 @@ INFIX: dict[str, tuple[int, str]] = {
     "+": (ADDITIVE, "add"), "-": (ADDITIVE, "sub"), ".+": (ADDITIVE, "badd"), ".-": (ADDITIVE, "bsub"), "*": (PRODUCT, "mul"),
     "@": (PRODUCT, "mul"), "/": (PRODUCT, "div"), ".*": (PRODUCT, "hadamard"), "./": (PRODUCT, "quotient"),
     "⊗": (PRODUCT, "kron"), "\\": (PRODUCT, "solve"), "n*": (PRODUCT, "times"), "n/": (PRODUCT, "over"),
-    "n@": (PRODUCT, "matmul"), "%o%": (PRODUCT, "outer")}
+    "n@": (PRODUCT, "matmul"), "%o%": (PRODUCT, "outer"), ":": (COLON, "frobenius")}
 NORMS = {
     "": "norm", "F": "norm", "fro": "norm", "Fro": "norm", "HS": "norm", "2": "norm2", "1": "norm1", "∞": "norminf",
     "inf": "norminf", "infty": "norminf", "Inf": "norminf", "*": "nuclear", "nuc": "nuclear", "tr": "nuclear",
@@ -102,6 +103,8 @@ class Expression(Calls):
                 op = "mul" if self.guess.is_number(left) or self.guess.is_number(right) else self.spread("hadamard", left, right)
             else:
                 op = "div" if self.guess.is_number(right) else self.spread("quotient", left, right)
+        elif op == "frobenius":
+            right, op = self.expression(bp), "inner"
         elif op == "matmul":  # x @ A @ y from the right, so that vectors of one axis fit: x · (A y)
             chain = [self.expression(PRODUCT)]
             while self.at("n@"):
@@ -218,6 +221,12 @@ class Expression(Calls):
                 return Node("number", (), Fraction(0), (token.start, token.end))
             if text == "∇":
                 return self.nabla(token)
+            if text == "∂":
+                self.fail(
+                    "unexpected-token",
+                    "`∂` asks for a derivative: give the expression alone, and the variable with --wrt",
+                    (token.start, token.end),
+                )
             if text == "∞":
                 self.fail("unexpected-token", "infinity is not a number here", (token.start, token.end))
             if text in INFIX and self.i:
@@ -472,7 +481,7 @@ class Expression(Calls):
         text, span = token.text, (token.start, token.end)
         if text in ("T", "-T"):
             return text, Node("symbol", (), "T", span)
-        if text in ("*", "H"):
+        if text in ("*", "H") or (text == "t" and self.letter_transposes(token)):
             return "T", Node("symbol", (), "T", span)
         if text == "+":
             return "+", Node("symbol", (), "+", span)
@@ -533,11 +542,15 @@ class Expression(Calls):
             elif suffix is None and exponent is None and now.kind == "op" and now.text == "^" and self.suffix_after_power():
                 self.i += 1
                 exponent = self.exponent()
-            elif suffix is None and exponent is None and now.kind == "sup" and self.tokens[self.i + 1].text == "_":  # ‖X‖²_F
+            elif suffix is None and exponent is None and now.kind == "sup" and self.suffixed(self.tokens[self.i + 1]):  # ‖X‖²_F
                 self.i += 1
                 exponent = self.superscript(now)
         result = self.norm(node, closer in ("|", "|>"), suffix, weight, span)
         return result if exponent is None else self.power(result, *exponent)
+
+    @staticmethod
+    def suffixed(token: Token) -> bool:
+        return token.kind == "sub" or (token.kind == "op" and token.text == "_")
 
     def suffix_after_power(self) -> bool:
         """Whether `^2` at this place is followed by `_`."""

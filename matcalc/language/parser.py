@@ -52,8 +52,7 @@ def parse(
         tokens, used, notes = respell(raw, text, known, syntax)
         if used != "latex" and any(t.text == "∈" for t in tokens):
             tokens = memberships(tokens)
-        reader = _Program(text, tokens, known, rule, frozenset(functions))
-        return reader.read(used, notes)
+        return _Program(text, tokens, known, rule, frozenset(functions), used).read(notes)
     except RecursionError:
         raise LanguageError(
             "nesting-too-deep", f"more than {MAX_NESTING} commands are nested", span=(0, 1), source=text
@@ -109,10 +108,13 @@ def _balancing(
 class _Program:
     """Statements: declarations, definitions, a last expression."""
 
-    def __init__(self, source: str, tokens: list[Token], known: frozenset[str], rule: bool, functions: frozenset[str]) -> None:
-        self.source, self.tokens, self.known, self.rule, self.functions = source, tokens, known, rule, functions
+    def __init__(
+        self, source: str, tokens: list[Token], known: frozenset[str], rule: bool, functions: frozenset[str], syntax: str
+    ) -> None:
+        self.source, self.tokens, self.known, self.rule = source, tokens, known, rule
+        self.functions, self.syntax = functions, syntax
 
-    def read(self, syntax: str, notes: Sequence[str]) -> Parsed:
+    def read(self, notes: Sequence[str]) -> Parsed:
         statements, declarations = self.statements()
         if not statements:
             if declarations:
@@ -169,7 +171,7 @@ class _Program:
                 definitions.append((fresh, let))
         assert root is not None
         return Parsed(
-            root, self.source, syntax, tuple(dict.fromkeys([*all_notes, *names.notes])), tuple(declarations), tuple(definitions)
+            root, self.source, self.syntax, tuple(dict.fromkeys([*all_notes, *names.notes])), tuple(declarations), tuple(definitions)
         )
 
     def statements(self) -> tuple[list[list[Token]], list[str]]:
@@ -187,7 +189,8 @@ class _Program:
             if kind == "decl":
                 declarations.append(text)
                 continue
-            if not current and not open_ and kind in ("word", "letter") and (end := declaration_at(source, token.start)):
+            starts = not current and not open_ and kind in ("word", "letter")
+            if starts and (end := declaration_at(source, token.start, sized=self.syntax != "plain")):
                 declarations.append(source[token.start : end].strip().rstrip(","))
                 skip = end
                 continue

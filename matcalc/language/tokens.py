@@ -98,6 +98,8 @@ _ASCII = re.compile(r"""
 _DOTNUMBER = re.compile(r"\.\d+(?:[eE][+-]?\d+)?")
 _STRING = re.compile(r"'[A-Za-z_0-9 ,>.\-]{0,60}'(?![A-Za-z0-9'])")
 _DECLARATION = re.compile(r"""\s*(?:[^\W\d]\w*'?(?:\s*,\s*[^\W\d]\w*'?)*\s*:(?!=)[^;\n#]*)""")
+_VALUES = re.compile(r":.*[+^|=\\(]|:.*:(?!.*,)", re.S)        # A:B + C is an inner product
+_SIZED = re.compile(r"×|\bx\b|scalar|\d\s*$")
 _BEFORE_STRING = frozenset({"(", ",", "=", "["})
 
 
@@ -223,7 +225,9 @@ def _run(text: str, pos: int, table: dict[str, str], kind: str, tokens: list[Tok
     return end
 
 
-def declaration_at(text: str, pos: int) -> int | None:
-    """The end of the declaration (`X, Y: m×n, z: n`) that starts at pos, or None."""
+def declaration_at(text: str, pos: int, sized: bool = False) -> int | None:
+    """The end of the declaration (`X, Y: m×n, z: n`) that starts at pos, or None; `sized`: only if it can't be `A : B`."""
     found = _DECLARATION.match(text, pos)
+    if found and (_VALUES.search(found.group()) or (sized and not _SIZED.search(found.group()))):
+        return None
     return found.end() if found else None

@@ -53,8 +53,8 @@ class Run:
         known, found = dict(env), {}
         for line, steps in self.lines:
             value = evaluate_basic(steps, known, point.dims)
-            assert line.of is not None
-            found[line.of] = value
+            if line.of:
+                found[line.of] = value
             if line.name:
                 known[line.name] = value
         return found
@@ -72,7 +72,8 @@ class Run:
         for name, value in gradients.items():
             if shape(value) != shape(env[name]):
                 return np.inf, name
-        names = [name for name in gradients if name in point.env or name in dict(self.definitions)]
+        defined = {name for name, _ in self.definitions}
+        names = [name for name in gradients if name in point.env or name in defined]
         groups = [[name] for name in names] if len(names) <= SINGLE else [names]
         moves: dict[str, Array] = {}
         count = DIRECTIONS if point.entries <= LARGE else 1

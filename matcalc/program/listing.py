@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import sympy as sp
@@ -19,16 +20,19 @@ from matcalc.calculus.cost import cost
 from matcalc.calculus.derive import Engine
 from matcalc.calculus.identities import assumption_rules, rewrites
 from matcalc.calculus.linearize import is_zero
-from matcalc.calculus.simplify import Simplifier, present
+from matcalc.calculus.simplify import Simplifier, present, raw
 from matcalc.language.syntax import postorder
 from matcalc.program.reading import Program
 from matcalc.rulebook.load import RuleBook
 from matcalc.terms.build import Terms, is_array
-from matcalc.terms.view import translate
+from matcalc.terms.view import translate, view
 
 if TYPE_CHECKING:
     from matcalc.numerics.check import Check
 
+WORTH_A_NAME = 8            # what naming a term has to save, in symbols and operations
+LEAVES = (sp.MatrixSymbol, sp.Identity, sp.OneMatrix, sp.ZeroMatrix)
+MOST_PARTS = 8              # longest sum that is simplified as a whole
 MOST_SUBSTITUTED = 60       # the cost of the longest cotangent that is tried in the place of its name
 
 
@@ -51,6 +55,7 @@ class Listing:
     forward: tuple[Line, ...]
     backward: tuple[Line, ...]
     terms: Terms = field(repr=False)
+    reached: frozenset[str] = frozenset()       # names that the number at the end depends on
 
     @property
     def loss(self) -> str:
@@ -119,6 +124,7 @@ class Backward:
         self.store = terms if free == full else Terms(full, larger)     # where a line is simplified
         self.engine = Engine.of(terms, book)
         self.moving = self.dependents()
+        self.wanted = {*self.moving, *program.wrt}
         self.delta = self.name_cotangents()
         for name in self.delta:         # first of all, so that they come first in a product
             self.symbol(name, of_delta=True)
@@ -128,6 +134,9 @@ class Backward:
         self.names = self.named_terms()
         self.found = {name: Cotangent() for name in [*program.names, *program.wrt]}
         self.sources: dict[Any, tuple[str, Any]] = {}       # symbol of a cotangent → its name and what it stands for
+        self.of_delta = {delta: name for name, delta in self.delta.items()}
+        self.patterns: dict[Any, tuple[Any, list[Any]]] = {}
+        self.fixed = self.special()
         self.assumed = assumption_rules(self.store, program.typed, api.build_all)
 
     # ------------------------------------------------------------ names
@@ -143,11 +152,16 @@ class Backward:
         for d in program.definitions:
             if not down.isdisjoint(d.uses):
                 down.add(d.name)
-        up = {program.loss}
-        for d in reversed(program.definitions):
+        up = self.reached()
+        return [d.name for d in program.definitions if d.name in down and d.name in up]
+
+    def reached(self) -> frozenset[str]:
+        """The names that the number at the end depends on."""
+        up = {self.program.loss}
+        for d in reversed(self.program.definitions):
             if d.name in up:
                 up.update(d.uses)
-        return [d.name for d in program.definitions if d.name in down and d.name in up]
+        return frozenset(up)
 
     def name_cotangents(self) -> dict[str, str]:
         """z2 ↦ delta2, others a1 ↦ delta_a1; a name that is taken already gets a stroke more."""
@@ -171,6 +185,12 @@ class Backward:
                 if is_array(body):
                     found.setdefault(self.terms.transpose(body), self.terms.transpose(symbol))
         return found
+
+    def special(self) -> set[Any]:
+        """The variables of which something is known, which can't stand for others."""
+        typed = self.program.typed
+        about = {n.value for a in typed.assumptions for n in postorder([a.left, a.right], lambda n: n.args) if n.op == "symbol"}
+        return {self.symbol(name) for name, d in typed.symbols.items() if name in about or d.properties}
 
     # ------------------------------------------------------------ the pass
 
@@ -204,7 +224,7 @@ class Backward:
                 backward.append(Line(terms.zeros(d.rows.sympy(), d.cols.sympy()), None, variable, True))
         forward = tuple(Line(self.presented(self.raw[d.name]), d.name) for d in program.definitions
                         if program.named or program.upstream is None or d.name != program.loss)
-        return Listing(program, forward, self.finished(backward), self.store)
+        return Listing(program, forward, self.finished(backward), self.store, self.reached())
 
     def last_uses(self) -> dict[str, list[str]]:
         """For each definition the variables that no earlier one uses: their gradients are complete after it."""
@@ -223,16 +243,13 @@ class Backward:
 
     def pull(self, definition: Any, cotangent: Any) -> None:
         """Send the cotangent of a definition on to the names in it."""
-        terms = self.terms
-        wanted = set(self.moving) | set(self.program.wrt)
-        leaves = {name: self.symbol(name) for name in definition.uses if name in wanted}
+        leaves = {name: self.symbol(name) for name in definition.uses if name in self.wanted}
         body = self.bodies[definition.name]
         got = self.engine.transposer.pull(body, cotangent, leaves.values())
         for name, leaf in leaves.items():
             if not is_zero(got[leaf]):
                 self.found[name].parts.append(got[leaf])
         self.engine.lin.uses.clear()
-        assert terms is self.terms
 
     def referred(self, name: str, expr: Any) -> Any:
         """How later lines write a cotangent: a name or a number as it is, anything else by its own name."""
@@ -249,14 +266,57 @@ class Backward:
         if not parts:
             d = self.program.declaration(name)
             return self.terms.zeros(d.rows.sympy(), d.cols.sympy())
-        best = self.short(self.terms.add(*parts) if len(parts) > 1 else parts[0])
+        if len(parts) > MOST_PARTS:     # the uses of a shared weight, each by itself
+            parts = [self.by_pattern(part) for part in parts]
+            return self.terms.add(*parts)
+        return self.by_pattern(self.terms.add(*parts) if len(parts) > 1 else parts[0])
+
+    def by_pattern(self, x: Any) -> Any:
+        """`shortest`, once for all terms that differ in their names only: the layers of a network are alike."""
+        if is_bare(x):
+            return x
+        near = list(symbols_in(x))
+        around = [self.sources[s][1] for s in near if s in self.sources]
+        for s in dict.fromkeys([*near, *(t for y in around for t in symbols_in(y))]):
+            definition = self.bodies.get(self.of_delta.get(s.name, s.name))
+            if definition is not None:
+                around += [self.symbol(self.of_delta.get(s.name, s.name)), definition]
+        pattern, names = self.pattern([x, *around])
+        known = self.patterns.get(pattern)
+        if known is not None:
+            result, old = known
+            return translate(self.terms, self.terms, result, dict(zip(old, names, strict=True)))
+        result = self.shortest(x)
+        if set(symbols_in(result)) <= {*names, *self.fixed} | {s for s in near if s not in names}:
+            self.patterns[pattern] = result, names
+        return result
+
+    def pattern(self, roots: Sequence[Any]) -> tuple[Any, list[Any]]:
+        """The shape of some terms, the same for terms that differ in their names only, and those names in order."""
+        place: dict[Any, int] = {}
+        rows: list[Any] = []
+        names: list[Any] = []
+        for node in postorder(roots, lambda n: () if isinstance(n, sp.MatrixSymbol) else n.args):
+            place[node] = len(place)
+            if node.args and not isinstance(node, sp.MatrixSymbol):
+                rows.append((type(node), *(place[a] for a in node.args)))
+            elif isinstance(node, sp.MatrixSymbol | sp.Symbol) and node not in self.fixed and not node.is_integer:
+                rows.append(("?", len(names), *self.terms.shape(node)))
+                names.append(node)
+            else:
+                rows.append(node)
+        return (tuple(rows), tuple(place[r] for r in roots)), names
+
+    def shortest(self, x: Any) -> Any:
+        """The cheapest form found with other gradients or definitions written out, or none."""
+        best = self.short(x)
         deltas = {s: self.sources[s][1] for s in symbols_in(best)
                   if s in self.sources and cost(self.terms, self.sources[s][1]) <= MOST_SUBSTITUTED}
-        for chosen in [deltas] + ([{s: x} for s, x in deltas.items()] if 1 < len(deltas) <= 3 else []):
+        for chosen in [deltas] + ([{s: y} for s, y in deltas.items()] if 1 < len(deltas) <= 3 else []):
             best = self.cheaper(best, chosen)
         if self.price(best) > 3:        # what the names stand for may cancel
             best = self.cheaper(best, self.written_out(best))
-            deltas = {s: x for s, x in deltas.items() if s in set(symbols_in(best))}
+            deltas = {s: y for s, y in deltas.items() if s in set(symbols_in(best))}
             if deltas:
                 inner = translate(self.terms, self.terms, best, deltas)
                 best = self.cheaper(best, self.written_out(inner), inner)
@@ -309,12 +369,77 @@ class Backward:
 
     def finished(self, lines: Iterable[Line]) -> tuple[Line, ...]:
         """The lines as they are printed; a cotangent that no line refers to loses its name."""
-        lines = [replace(line, expr=self.presented(line.expr)) for line in lines]
-        own = {name for name in self.delta.values()}
+        lines = self.shared([replace(line, expr=self.presented(line.expr)) for line in lines])
+        own = {line.name for line in lines if line.name}
         needs = [tuple(sorted(s.name for s in symbols_in(line.expr) if s.name in own)) for line in lines]
         used = {name for names in needs for name in names}
         return tuple(replace(line, name=line.name if line.name in used else None, needs=names)
                      for line, names in zip(lines, needs, strict=True))
+
+    def shared(self, lines: list[Line]) -> list[Line]:
+        """The lines with what is long and stands in several places named before its first use."""
+        taken = {*self.program.cut.symbols, *self.program.cut.unused, *self.program.cut.sizes}
+        letter = next(c for c in "tsurckqpvdwijo" if not any(name[:1] == c and not name[1:].strip("_0123456789") for name in taken))
+        return name_shared(self.store, lines, (f"{letter}{i}" for i in count(1)))
+
+
+def name_shared(terms: Terms, lines: Sequence[Line], names: Iterator[str]) -> list[Line]:
+    """Lines with a name for each term that is long and stands in several places; linear in their length."""
+    edges: dict[Any, int] = {}
+    order: list[Any] = []
+    seen: set[Any] = set()
+    for line in lines:
+        edges[line.expr] = edges.get(line.expr, 0) + 1
+        for node in postorder([line.expr], lambda n: () if n in seen else operands(terms, n)):
+            if node not in seen:
+                seen.add(node)
+                order.append(node)
+                for a in operands(terms, node):
+                    edges[a] = edges.get(a, 0) + 1
+    worth = {node for node in order if node.args and (edges[node] - 1) * (cost(terms, node) - 1) >= WORTH_A_NAME and not is_bare(node)
+             and not isinstance(node, (*LEAVES, sp.Transpose))}
+    if not worth:
+        return list(lines)
+    done: dict[Any, Any] = {}
+    out: list[Line] = []
+
+    def visit(root: Any) -> Any:
+        for node in postorder([root], lambda n: () if n in done else operands(terms, n)):
+            if node not in done:
+                args = tuple(done.get(a, a) for a in node.args)
+                new = node if all(a is b for a, b in zip(args, node.args, strict=True)) else raw(terms, node, args)
+                if node in worth and node is not root:
+                    symbol = terms.symbol(next(names), *terms.shape(node))
+                    out.append(Line(new, symbol.name))
+                    new = symbol
+                done[node] = new
+        return done[root]
+
+    for line in lines:
+        out.append(replace(line, expr=visit(line.expr)))
+    return out
+
+
+def operands(terms: Terms, node: Any) -> tuple[Any, ...]:
+    """What stands below a node in its printed form; names and sizes have nothing below them."""
+    if not node.args or isinstance(node, LEAVES):
+        return ()
+    return tuple(a for a in view(terms, node)[1] if a in node.args)
+
+
+def conditions(listing: Listing) -> tuple[str, ...]:
+    """Where the gradients hold, each condition in terms of the names before it."""
+    from matcalc.calculus.conditions import conditions as of
+
+    found: dict[str, None] = {}
+    terms, nothing = listing.terms, S.Zero
+    for line in listing.forward:
+        if line.name in listing.reached:
+            found.update(dict.fromkeys(of(terms, line.expr, nothing)))
+    for line in listing.backward:
+        found.update(dict.fromkeys(of(terms, nothing, line.expr)))
+    return tuple(text for text in found
+                 if not (text.endswith("are non-zero") and text.replace("are non-zero", "are positive") in found))
 
 
 def is_bare(x: Any) -> bool:

@@ -5,18 +5,19 @@ the equation at X = 0.  Each case has the name that textbooks give it.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy as sp
 from sympy import S
 
 from matcalc.errors import MatcalcError
-from matcalc.solve.bounds import Condition, Signs
-from matcalc.solve.definite import as_diagonal
+from matcalc.solve.bounds import Condition
+from matcalc.solve.definite import Rules, as_diagonal
 from matcalc.solve.found import Alternative, Found
 from matcalc.solve.problem import Problem, containing, pulled, summed
 from matcalc.terms.build import is_array
+from matcalc.terms.nodes import ScalarFunction, op_name
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,28 @@ def one_product(p: Problem, linear: Any) -> Side | None:
     return None
 
 
+def residual(p: Problem) -> Found | None:
+    """‖r(X)‖² with as many residuals as unknowns, where the gradient is longer than r: the residual itself vanishes."""
+    if p.f is None or not is_array(p.x) or 1 in p.terms.shape(p.x):
+        return None
+    squares = [f for f in sp.Mul.make_args(p.f) if p.mentions(f)]
+    if len(squares) != 1 or not isinstance(squares[0], sp.Pow) or squares[0].exp != 2 or not isinstance(squares[0].base, ScalarFunction):
+        return None
+    norm = squares[0].base
+    if op_name(norm) != "norm" or p.terms.shape(norm.operands[0]) != p.terms.shape(p.x):
+        return None
+    r = norm.operands[0]
+    a = affine(p, r)
+    if a is None or one_product(p, a.linear) is not None:
+        return None
+    found = solve(p, r)
+    sign = Rules(p.terms).signs.number(p.f / squares[0]).sign
+    if found is None or not sign:
+        return None
+    return replace(found, kind="minimum" if sign > 0 else "maximum", reasons=("the residual vanishes, and a square is never negative",),
+                   notes=(*found.notes, "the residual itself can be made zero"))
+
+
 def solve(p: Problem, g: Any) -> Found | None:
     """The solution of g = 0 if that is affine in the unknown."""
     a = affine(p, g)
@@ -104,7 +127,8 @@ def solve(p: Problem, g: Any) -> Found | None:
         return None
     extra = nonzero(p, a.scale)
     if not is_array(p.x):
-        return Found(terms.scale(1 / a.linear, a.constant), "linear equation", terms.scale(a.linear, p.x), a.constant,
+        number, rest = a.linear.as_coeff_Mul()
+        return Found(terms.scale(1 / a.linear, a.constant), "linear equation", terms.scale(rest, p.x), terms.scale(1 / number, a.constant),
                      extra + nonzero(p, a.linear))
     left = p.put(a.linear, {p.step: p.x})
     found = entrywise(p, a)
@@ -121,12 +145,13 @@ def solve(p: Problem, g: Any) -> Found | None:
 
 def nonzero(p: Problem, c: Any) -> tuple[Condition, ...]:
     """The condition that a number is not zero, unless that is known."""
-    bounds = Signs(p.terms).number(c)
+    signs = Rules(p.terms).signs
+    bounds = signs.number(c)
     if bounds.positive or bounds.negative:
         return ()
     from matcalc.output.unicode import unicode
 
-    letters = [f for f in sp.Mul.make_args(c) if not f.is_number and not Signs(p.terms).number(f).positive
+    letters = [f for f in sp.Mul.make_args(c) if not f.is_number and not signs.number(f).positive
                and not (isinstance(f, sp.Pow) and f.exp.is_negative)]       # a denominator says so itself
     return tuple(Condition(f"{unicode(f.base if isinstance(f, sp.Pow) else f)} ≠ 0", "nonzero", f) for f in letters)
 
@@ -147,15 +172,23 @@ def least_norm(p: Problem, m: Any, r: Any, n: Any = None) -> Any | None:
         if f is None or not is_array(f) or isinstance(f, sp.Identity):
             continue
         half = gram(terms, f)
-        if half is None or len(half) > len(chain) or (chain[:len(half)] if at_front else chain[-len(half):]) != half:
+        half = half and (half if at_front else [terms.transpose(h) for h in reversed(half)])
+        if not half or len(half) > len(chain) or (chain[:len(half)] if at_front else chain[-len(half):]) != half:
             return None
-        u = terms.function("pinv", terms.transpose(terms.mul(*half)))
         done = True
         if at_front:
-            before, chain = u, chain[len(half):]
+            before, chain = pseudo_inverse(p, terms.transpose(terms.mul(*half))), chain[len(half):]
         else:
-            after, chain = u, chain[:-len(half)]
+            after, chain = pseudo_inverse(p, terms.transpose(terms.mul(*half))), chain[:-len(half)]
     return terms.mul(c, before, *chain, after) if done else None
+
+
+def pseudo_inverse(p: Problem, u: Any) -> Any:
+    """pinv(U); of a vector, u' / ‖u‖²."""
+    terms = p.terms
+    if 1 in terms.shape(u):
+        return terms.scale(1 / terms.norm(u) ** 2, terms.transpose(u))
+    return terms.function("pinv", u)
 
 
 def gram(terms: Any, f: Any) -> list[Any] | None:
@@ -192,6 +225,14 @@ def entrywise(p: Problem, a: Affine) -> Solved | None:
     return p.simplify(terms.quotient(a.constant, weight)), "entry by entry", None, None, terms.diag(terms.vec(weight)), None
 
 
+LEAST_SQUARES = "linear system, its least-squares solution of least norm"
+
+
+def is_square(p: Problem, m: Any) -> bool:
+    rows, cols = p.terms.shape(m)
+    return bool(rows == cols)
+
+
 def vector(p: Problem, a: Affine) -> Solved | None:
     """M x = r for a column; x M' = r' for a row."""
     terms = p.terms
@@ -203,6 +244,9 @@ def vector(p: Problem, a: Affine) -> Solved | None:
     c, inner = terms.split(m)
     r = terms.scale(1 / c, terms.transpose(a.constant) if row else a.constant)
     diagonal = as_diagonal(terms, inner)
+    if not is_square(p, inner):
+        x = terms.mul(pseudo_inverse(p, inner), r)
+        return (terms.transpose(x) if row else x), LEAST_SQUARES, None, None, None, None
     if diagonal is not None and not isinstance(inner, sp.Identity):
         x = terms.quotient(r, diagonal)
     else:
@@ -236,6 +280,8 @@ def matrix(p: Problem, a: Affine) -> Solved | None:
     kronecker = [terms.kron(terms.identity(n), p.simplify(terms.add(*lefts)))] if lefts else []
     kronecker += [terms.kron(terms.transpose(p.simplify(terms.add(*rights))), terms.identity(m))] if rights else []
     system = terms.add(*kronecker, *mixed)
+    if not is_square(p, system):
+        return None
     if not mixed:
         a_, b = p.simplify(terms.add(*lefts)), p.simplify(terms.add(*rights))
         lyapunov = m == n and b == terms.transpose(a_)
@@ -253,18 +299,19 @@ def product(p: Problem, a: Affine, side: Side) -> Solved:
     terms = p.terms
     (c, m), (d, n) = (split(p, f) for f in (side.left, side.right))
     r = terms.scale(1 / (c * d), a.constant)
-    inverses = [inverted(p, f) for f in (m, n)]
+    square = all(is_square(p, f) for f in (m, n))
+    inverses = [inverted(p, f) if is_square(p, f) else pseudo_inverse(p, f) for f in (m, n)]
     x = terms.mul(inverses[0], r, inverses[1])
     unknown = terms.transpose(p.x) if side.flipped else p.x
     left = terms.mul(m, unknown, n)
     plain = [isinstance(f, sp.Identity) for f in (m, n)]
     name = {(True, True): "linear equation X = C", (False, True): "linear system A X = C", (True, False): "linear system X B = C"}.get(
         (plain[0], plain[1]), "linear equation A X B = C")
-    least = least_norm(p, m, r, n)
+    least = least_norm(p, m, r, n) if square else None
     if side.flipped:
         x, left, r = terms.transpose(x), terms.transpose(left), terms.transpose(r)
         least = None if least is None else terms.transpose(least)
-    return x, name, left, r, terms.kron(terms.transpose(n), m), least
+    return x, name if square else LEAST_SQUARES, left, r, terms.kron(terms.transpose(n), m) if square else None, least
 
 
 def split(p: Problem, m: Any) -> tuple[Any, Any]:
@@ -288,6 +335,8 @@ def general(p: Problem, a: Affine) -> Solved | None:
     try:
         system = p.simplify(p.engine.reader.matrix_of(a.linear, p.step))
     except MatcalcError:
+        return None
+    if not is_square(p, system):
         return None
     m, n = terms.shape(p.x)
     x = terms.unvec(terms.mul(terms.inverse(system), terms.vec(a.constant)), m, n)

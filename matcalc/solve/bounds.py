@@ -233,7 +233,9 @@ class Signs:
                 for word, bounds in WORDS.items():
                     if terms.has(x, word):
                         return bounds
-                return self._take(x) if 1 in terms.shape(x) else ALL
+                return self._take(x)
+            case MatrixFunction() if op_name(x) in ("vec", "unvec"):
+                return self.entries(x.operands[0])
             case MatrixFunction() if op_name(x) in RANGES:
                 return RANGES[op_name(x)]
             case sp.MatMul():
@@ -252,6 +254,10 @@ class Signs:
     def _trace(self, e: Any) -> Bounds:
         terms, inside = self.terms, e.args[0]
         verdict = self.psd(inside)
+        if verdict and verdict[0] == 1 and isinstance(inside, sp.MatMul) and terms.shape(inside)[0] == 1 and isinstance(inside.args[0], sp.OneMatrix):
+            centre = self.psd(terms.mul(*inside.args[1:-1]))
+            if centre == (1, True):     # 1' P 1 > 0
+                return POSITIVE
         if verdict and verdict[0]:
             return {1: NONNEGATIVE, -1: Bounds(-inf, 0.0)}[verdict[0]]
         if isinstance(inside, sp.MatMul):

@@ -12,10 +12,10 @@ from sympy import S
 
 from matcalc.errors import MatcalcError
 from matcalc.solve import affine
-from matcalc.solve.bounds import Condition, Signs
+from matcalc.solve.bounds import Signs
 from matcalc.solve.found import Found
 from matcalc.solve.problem import Problem
-from matcalc.solve.special import entry_roots, is_zero, roots, show
+from matcalc.solve.special import entry_roots, is_zero, roots
 from matcalc.terms.build import is_array
 
 
@@ -83,15 +83,7 @@ def eliminated(p: Problem, a: affine.Affine, gradient: tuple[Any, Any], r: Any, 
     lam = "lambda" if "lambda" not in p.typed.symbols and "Lambda" not in p.typed.symbols else "nu"
     letter = terms.symbol(lam if not is_array(multiplier) or terms.shape(multiplier)[1] == 1 else lam.capitalize(), *terms.shape(multiplier))
     equation = terms.add(shown, terms.mul(ct, letter, bt))
-    conditions = []
-    for f, kind, words in ((c, "rows", "full row rank"), (b, "columns", "full column rank")):
-        rows, cols = terms.shape(f)
-        if is_array(f) and not isinstance(f, sp.Identity | sp.OneMatrix):
-            wanted = 1 in (rows, cols)
-            f_, kind_, words_ = (terms.transpose(f), {"rows": "columns", "columns": "rows"}[kind], {
-                "full row rank": "full column rank", "full column rank": "full row rank"}[words]) if isinstance(f, sp.Transpose) else (f, kind, words)
-            conditions.append(Condition(f"{show(f_)} ≠ 0" if wanted else f"{show(f_)} has {words_}", "nonzero" if wanted else kind_, f_))
-    return Found(x, "KKT system, its multiplier eliminated", equation, r, tuple(conditions),
+    return Found(x, "KKT system, its multiplier eliminated", equation, r, (),
                  (f"with the constraint {' and '.join(q.text for q in p.constraints)}",),
                  multipliers=(terms.scale(a.scale, multiplier),))
 

@@ -237,7 +237,7 @@ class Rules:
 
     def taken(self, x: Any) -> Verdict | None:
         """An undeclared symmetric matrix taken as positive definite, if that is allowed and the matrix isn't the whole question."""
-        if not self.assume or x == self.whole or self.terms.transpose(x) != x or self.avoid is not None and x.has(self.avoid):
+        if not self.assume or x == self.whole or not is_letter(self.terms, x) or self.terms.transpose(x) != x or self.avoid is not None and x.has(self.avoid):
             return None
         text = f"{self.show(x)} is positive definite"
         self.signs.needs[text] = Condition(text, "definite", x)
@@ -367,10 +367,10 @@ class Rules:
             return (Condition(f"entries of {self.show(u.args[0])} are non-zero", "nonzero", u.args[0]),)
         rows, cols = terms.shape(u)
         if rows == cols:
-            return (Condition(f"{bracketed(self.show(u))} is invertible", "invertible", u),)
+            return (Condition(f"{self.show(u)} is invertible", "invertible", u),)
         if isinstance(u, sp.Transpose):
             return (Condition(f"{self.show(u.args[0])} has full row rank", "rows", u.args[0]),)
-        return (Condition(f"{bracketed(self.show(u))} has full column rank", "columns", u),)
+        return (Condition(f"{self.show(u)} has full column rank", "columns", u),)
 
     # ------------------------------------------------------------------ sums
 
@@ -415,8 +415,8 @@ class Rules:
         why = tuple(dict.fromkeys(r for v in known.values() for r in v.reasons))
         full = None
         if not strict:
-            options = [v.full for v in known.values() if v.full]
-            full = options[0] if len(options) == 1 and len(known) == 1 else (
+            options = [v.full for v in known.values()]
+            full = options[0] if options[0] and all(o == options[0] for o in options) else (
                 Condition(f"{self.show(x)} is invertible", "invertible", x),)
         return Verdict(sign, strict, full, (*why, f"{self.show(x)} {RELATION[sign, strict]} (a sum)"))
 
@@ -507,8 +507,11 @@ def as_diagonal(terms: Terms, x: Any) -> Any | None:
     return None
 
 
-def bracketed(text: str) -> str:
-    return f"({text})" if " + " in text or " − " in text else text
+def is_letter(terms: Terms, x: Any) -> bool:
+    """W, or W + W'."""
+    if isinstance(x, sp.MatAdd):
+        return len(x.args) == 2 and all(isinstance(a, sp.MatrixSymbol) or isinstance(a, sp.Transpose) for a in x.args)
+    return isinstance(x, sp.MatrixSymbol)
 
 
 def dominates(rules: Rules, big: Any, small: Any, sign: int) -> int:

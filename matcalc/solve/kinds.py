@@ -6,17 +6,19 @@ through the same matrices.  Otherwise the answer is called stationary, and the n
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import sympy as sp
 from sympy import Determinant, Inverse, MatPow
 
 from matcalc.errors import MatcalcError
 from matcalc.language.syntax import postorder
 from matcalc.solve.bounds import Condition
-from matcalc.solve.definite import Certificate, certify
+from matcalc.solve.definite import Certificate, Rules, certify
 from matcalc.solve.found import Found
 from matcalc.solve.problem import Problem
+from matcalc.solve.scalars import back, plain
 from matcalc.terms.build import is_array
 from matcalc.terms.nodes import ScalarFunction, op_name
 
@@ -31,6 +33,7 @@ class Kind:
     conditions: tuple[Condition, ...] = ()
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    among: Problem | None = None        # the problem on the matrices among which the kind was shown
 
 
 def classify(p: Problem, found: Found) -> Kind:
@@ -51,9 +54,10 @@ def classify(p: Problem, found: Found) -> Kind:
                 kind = named(there, "the Hessian there is {2}", constrained=bool(p.constraints))
                 if kind is not None:
                     return kind
-    reparametrised = in_inverse(p)
-    if reparametrised is not None:
-        return reparametrised
+    for other in (in_inverse, monotone):
+        kind = other(p)
+        if kind is not None:
+            return kind
     note = undecided(p, hessian)
     return Kind("stationary", (), (), (note,) if note else ())
 
@@ -103,7 +107,7 @@ def in_inverse(p: Problem) -> Kind | None:
     declared = bool(p.words & {"spd"})
     q = p if declared else p.with_properties(frozenset({"spd"}))
     name = p.question.wrt
-    extra = () if declared else (Condition(f"{name} is symmetric positive definite"),)
+    notes = () if declared else (f"a {{0}} among symmetric positive definite {name}",)
     for letter in ("", "inverse"):
         try:
             hessian = hessian_of(q) if not letter else hessian_in_inverse(q)
@@ -114,8 +118,30 @@ def in_inverse(p: Problem) -> Kind | None:
         c = certify(q.terms, hessian, assume=True, avoid=q.x, symmetric_variable=True)
         kind = named(c, "among positive definite matrices the function is {0} in " + (f"{name}⁻¹" if letter else name) + " ({1})", constrained=False)
         if kind is not None and kind.kind != "saddle":
-            return Kind(kind.kind, extra + kind.conditions, kind.reasons)
+            return Kind(kind.kind, kind.conditions, kind.reasons, tuple(n.format(kind.kind) for n in notes), q)
     return None
+
+
+def monotone(p: Problem) -> Kind | None:
+    """f = h(u) with h monotone and u convex or concave: log(1 + ‖A x − b‖²) is least where ‖A x − b‖ is."""
+    inner, letters = plain(p.f, Rules(p.terms).signs)
+    moving = [(letter, node) for letter, node in letters.items() if p.mentions(node)]
+    if len(moving) != 1 or p.f == moving[0][1] or p.constraints:
+        return None
+    letter, node = moving[0]
+    rules = Rules(p.terms, assume=True, avoid=p.x)
+    slope = rules.signs.number(back(sp.together(inner.diff(letter)), letters)).sign
+    if not slope:
+        return None
+    q = replace(p, f=node, g=p.simplify(p.engine.derivative(node, p.x, "gradient")))
+    kind = classify(q, Found(None, "", None, None))
+    if kind.kind not in ("minimum", "maximum"):
+        return None
+    flipped = kind.kind if slope > 0 else {"minimum": "maximum", "maximum": "minimum"}[kind.kind]
+    from matcalc.output.unicode import unicode
+
+    grows = f"the function {'grows' if slope > 0 else 'falls'} with {unicode(node)}"
+    return Kind(flipped, tuple(rules.signs.needs.values()) + kind.conditions, (grows, *kind.reasons), kind.notes, kind.among)
 
 
 def inverts(n: Any) -> bool:

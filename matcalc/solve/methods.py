@@ -16,7 +16,7 @@ from matcalc.errors import MatcalcError, UnsupportedError
 from matcalc.language.syntax import postorder
 from matcalc.solve import affine, constrained, special
 from matcalc.solve.bounds import Condition, Signs
-from matcalc.solve.definite import bracketed, certify
+from matcalc.solve.definite import Rules, certify
 from matcalc.solve.found import Alternative, Found
 from matcalc.solve.kinds import Kind, classify
 from matcalc.solve.problem import FREE, Constraint, Problem, read
@@ -28,7 +28,7 @@ from matcalc.terms.view import children
 
 Method = Callable[[Problem], Found | None]
 UNCONSTRAINED: tuple[Method, ...] = (
-    special.procrustes, special.rayleigh, lambda p: affine.solve(p, p.g), special.multiplied, special.one_number, special.entrywise)
+    special.procrustes, special.rayleigh, affine.residual, lambda p: affine.solve(p, p.g), special.multiplied, special.one_number, special.entrywise)
 CONSTRAINED: tuple[Method, ...] = (special.procrustes, special.rayleigh, constrained.kkt, constrained.separable)
 
 
@@ -100,23 +100,50 @@ def finished(p: Problem, found: Found, seed: int, start: float) -> Solution | No
         return None
     kind = classify(p, found)
     expr = p.neat(found.expr)
-    conditions = unique((*found.conditions, *of_inverses(p, found.expr), *kind.conditions, *in_domain(p, found.expr)))
-    said = unique((*conditions, *(Condition(c) for c in elsewhere(p, found.expr))))
-    verdict = check(p, expr, kind.kind, conditions, seed)
-    if verdict.status == "failed":
-        weaker = check(p, expr, "stationary", conditions, seed)
-        if weaker.status == "failed":
+    conditions = conditions_of(p, found, kind)
+    if check(kind.among or p, expr, kind.kind, conditions, seed).status == "failed":
+        kind = Kind("solution" if p.f is None else "stationary")
+        conditions = conditions_of(p, found, kind)
+        if check(p, expr, kind.kind, conditions, seed).status == "failed":
             return None
-        kind = Kind("stationary")
+    said = unique((*conditions, *(Condition(c) for c in elsewhere(p, found.expr))))
     alternatives = tuple(replace(a, expr=p.neat(a.expr)) for a in found.alternatives)
     notes = [*p.notes, *found.notes, *kind.notes]
     if any(a.when == affine.LEAST_NORM for a in alternatives):
         shown = special.show(next(a.expr for a in alternatives if a.when == affine.LEAST_NORM))
-        rank = next((c.text for c in conditions if "rank" in c.text or "invertible" in c.text), "")
-        notes.append(f"otherwise, unless {rank}, {p.question.wrt} = {shown} is the solution of least norm" if not rank
-                     else f"where it does not hold that {rank}, {p.question.wrt} = {shown} is the solution of least norm")
+        rank = " and ".join(c.text for c in conditions if "rank" in c.text or "invertible" in c.text)
+        if rank:
+            notes.append(f"{rank}; otherwise {p.question.wrt} = {shown} is the solution of least norm")
+    if found.method == affine.LEAST_SQUARES:
+        notes.append("an exact solution where there is one, and the nearest to it otherwise")
     return Solution(p.question, expr, kind.kind, tuple(c.text for c in said), tuple(dict.fromkeys(notes)), found.method, kind.reasons,
-                    alternatives, tuple(p.neat(m) for m in found.multipliers), time.perf_counter() - start, p, found, conditions, seed)
+                    alternatives, tuple(p.neat(m) for m in found.multipliers), time.perf_counter() - start, p, found, conditions, seed,
+                    kind.among)
+
+
+def conditions_of(p: Problem, found: Found, kind: Kind) -> tuple[Condition, ...]:
+    """Everything that the closed form and its kind rest on, as far as it can be tested."""
+    among = kind.among or p
+    return unique((*found.conditions, *of_inverses(p, found.expr), *exactly(p, found), *kind.conditions, *in_domain(among, found.expr)))
+
+
+def exactly(p: Problem, found: Found) -> Iterator[Condition]:
+    """What makes a least-squares solution of an equation exact."""
+    if found.method != affine.LEAST_SQUARES:
+        return
+    for node in postorder([found.expr], lambda n: n.args):
+        if hasattr(node, "operands") and op_name(node) == "pinv":
+            a = node.operands[0]
+            side = p.put(p.x, {p.x: a})
+            rows = is_left(p, found.expr, node)
+            shown = special.show(side)
+            yield Condition(f"{shown} has full {'row' if rows else 'column'} rank", "rows" if rows else "columns", side)
+
+
+def is_left(p: Problem, expr: Any, node: Any) -> bool:
+    """Whether a factor stands before the known side of the equation."""
+    chain = p.terms.split(expr)[1].args if isinstance(p.terms.split(expr)[1], sp.MatMul) else (expr,)
+    return bool(chain and chain[0] == node)
 
 
 def unsolved(p: Problem, seed: int, start: float) -> Solution:
@@ -144,7 +171,7 @@ def without_inverse(p: Problem, found: Found, seed: int) -> Found:
         return found
     if least is None:
         return replace(found, expr=None)
-    note = f"there are many: this one has the least norm, since {bracketed(special.show(p.terms.split(m)[1]))} is singular"
+    note = f"there are many: this one has the least norm, since {special.show(p.terms.split(m)[1])} is singular"
     return replace(found, expr=least, alternatives=(), notes=(*found.notes, note), method="least squares of minimum norm")
 
 
@@ -162,7 +189,12 @@ def unique(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
     found: dict[str, Condition] = {}
     for c in conditions:
         found.setdefault(c.text, c)
-    return tuple(found.values())
+    implied = {weak for text in found for strong, weaker in STRONGER if text.endswith(strong)
+               for weak in (text.removesuffix(strong) + w for w in weaker)}
+    return tuple(c for text, c in found.items() if text not in implied)
+
+
+STRONGER = ((" > 0", (" ≠ 0", " ≥ 0")), (" is positive definite", (" is invertible",)), (" are positive", (" are non-zero",)))
 
 
 def of_inverses(p: Problem, expr: Any) -> Iterator[Condition]:
@@ -175,6 +207,8 @@ def of_inverses(p: Problem, expr: Any) -> Iterator[Condition]:
         m = node.args[0]
         if isinstance(m, sp.Transpose):
             m = m.args[0]
+        if hasattr(m, "operands") and op_name(m) == "cholesky":
+            continue
         if m in seen or terms.transpose(m) in seen or terms.has(m, "spd", "orthogonal", "invertible"):
             continue
         seen.add(m)
@@ -184,7 +218,7 @@ def of_inverses(p: Problem, expr: Any) -> Iterator[Condition]:
         elif c is not None and c.full:
             yield from (*c.needs, *c.full)
         else:
-            yield Condition(f"{bracketed(special.show(m))} is invertible", "invertible", m)
+            yield Condition(f"{special.show(m)} is invertible", "invertible", m)
 
 
 def in_domain(p: Problem, expr: Any) -> Iterator[Condition]:
@@ -198,6 +232,7 @@ def in_domain(p: Problem, expr: Any) -> Iterator[Condition]:
             yield from (*c.needs, *c.full)
         else:
             part = terms.split(expr)[1]
+            part = part.args[0] if isinstance(part, sp.Inverse) else part
             yield Condition(f"{special.show(part)} is positive definite", "definite", expr)
     elif "positive" in p.words:
         signs = Signs(terms, assume=True)
@@ -212,6 +247,7 @@ def elsewhere(p: Problem, expr: Any) -> Iterator[str]:
     """The conditions of the function that don't concern the variable, and those of the answer's other operations."""
     terms = p.terms
     inverted: set[Any] = set()
+    signs = Rules(terms).signs
     function = p.f if p.f is not None else p.g
     roots = [(function, False), (expr, True)]
     for root, is_answer in roots:
@@ -221,10 +257,17 @@ def elsewhere(p: Problem, expr: Any) -> Iterator[str]:
             if is_answer and (isinstance(node, sp.Inverse) or hasattr(node, "operands") and op_name(node) in ("pinv", "eigvec_max", "eigvec_min",
                                                                                                              "cholesky", "sqrtm")):
                 continue
+            if any(signs.number(f.base).positive for f in sp.Mul.make_args(scalar_part(terms, node)) if isinstance(f, sp.Pow)):
+                continue
             try:
                 yield from of_node(terms, node, is_answer, special.show, inverted)
             except (MatcalcError, AttributeError, TypeError):
                 continue
+
+
+def scalar_part(terms: Any, node: Any) -> Any:
+    """The number in front of a term, or the term if it is a number."""
+    return terms.split(node)[0] if is_array(node) else node if isinstance(node, sp.Expr) else sp.S.One
 
 
 __all__ = ["Alternative", "solve"]

@@ -187,7 +187,7 @@ def summed(terms: Terms, e: Any) -> Any:
     for node in sums:
         i, low, high, body = node.args
         parts = []
-        for c, chain in pulled(terms, body):
+        for c, chain in pulled(terms, body, vectors=False):
             lead = next((k for k, f in enumerate(chain) if terms.depends(f, i)), len(chain))
             trail = next((k for k, f in enumerate(reversed(chain)) if terms.depends(f, i)), 0)
             inner = chain[lead:len(chain) - trail]
@@ -236,8 +236,11 @@ def negated(terms: Terms, f: Any) -> Any | None:
     return terms.make(sp.MatAdd, tuple(a for a in flipped if a not in minus) + tuple(minus), terms.shape(f))
 
 
-def pulled(terms: Terms, e: Any, inside: Any = None) -> list[tuple[Any, list[Any]]]:
-    """The term as a sum of products (number, factors); only sums with `inside` in them (or all) are multiplied out."""
+def pulled(terms: Terms, e: Any, inside: Any = None, vectors: bool = True) -> list[tuple[Any, list[Any]]]:
+    """The term as a sum of products (number, factors).
+
+    Only sums with `inside` in them (or all) are multiplied out; without `vectors` no sums of vectors, since u u' is one thing.
+    """
     holding = set(postorder([e], children(terms))) if inside is None else set(containing(terms, e, inside))
     done: list[tuple[Any, list[Any]]] = []
     todo = [e]
@@ -248,7 +251,8 @@ def pulled(terms: Terms, e: Any, inside: Any = None) -> list[tuple[Any, list[Any
             todo.extend(terms.scale(c, a) for a in reversed(inner.args))
             continue
         chain = list(inner.args) if isinstance(inner, sp.MatMul) else [inner]
-        at = next((k for k, f in enumerate(chain) if isinstance(f, sp.MatAdd) and f in holding), None)
+        at = next((k for k, f in enumerate(chain) if isinstance(f, sp.MatAdd) and (f in holding or inside is None)
+                   and (vectors or 1 not in terms.shape(f))), None)
         if at is None:
             done.append((c, chain))
         else:

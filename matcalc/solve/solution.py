@@ -41,6 +41,7 @@ class Solution:
     found: Found | None = field(repr=False)
     tested: tuple[Condition, ...] = field(repr=False)
     seed: int = 0
+    among: Problem | None = field(default=None, repr=False)
 
     @property
     def wrt(self) -> str:
@@ -73,6 +74,8 @@ class Solution:
     def equation_in(self, form: str) -> str:
         """The stationarity equation as "text", "latex" or "unicode"."""
         left, right = self._sides
+        if getattr(right, "is_ZeroMatrix", False):
+            return f"{self._written(form, left)} = 0"
         return f"{self._written(form, left)} = {self._written(form, right)}"
 
     @property
@@ -133,7 +136,7 @@ class Solution:
         if not self.solved:
             return Check(False, "skipped", 0, None, "no closed form is known")
         options = {} if trials is None else {"trials": trials}
-        return check(self.problem, self.expr, self.kind, self.tested, seed=self.seed, **options)
+        return check(self.among or self.problem, self.expr, self.kind, self.tested, seed=self.seed, **options)
 
     def to(self, target: str) -> str:
         if target in ("text", "latex", "unicode"):

@@ -14,7 +14,7 @@ from matcalc.errors import MatcalcError
 from matcalc.solve import affine
 from matcalc.solve.bounds import Condition, Signs
 from matcalc.solve.found import Alternative, Found
-from matcalc.solve.problem import Problem, pulled
+from matcalc.solve.problem import Problem, pulled, summed
 from matcalc.solve.scalars import back, plain
 from matcalc.terms.build import is_array
 from matcalc.terms.nodes import Entry, MatrixFunction
@@ -33,7 +33,7 @@ def stripped(p: Problem, g: Any) -> Any:
 def multiplied(p: Problem) -> Found | None:
     """Equations in X and X⁻¹ that become affine when multiplied by X: X⁻¹ S X⁻¹ = n X⁻¹ gives S = n X."""
     terms, x = p.terms, p.x
-    g = stripped(p, p.g)
+    g = stripped(p, summed(p.terms, p.g))
     if g is not p.g:
         found = affine.solve(p, g)
         if found is not None:
@@ -275,6 +275,8 @@ def procrustes(p: Problem) -> Found | None:
         return None
     terms, x = p.terms, p.x
     rows, cols = terms.shape(x)
+    if 1 in (rows, cols):
+        return None
     held = "orthogonal" in p.words
     if not held:
         if len(p.constraints) != 1:

@@ -252,6 +252,8 @@ def contradicts(judge: Judge, point: Point, x: Array, kind: str, rng: np.random.
     for _ in range(12):
         for length in (0.1, 0.02):
             y = keep(x + length * size * perturbation(judge, x, rng))
+            if not in_domain(judge.p, y):
+                continue
             there = float(judge.value(point, y).flat[0])
             if np.isfinite(there) and sign * (there - here) < -1e-9 * max(1.0, abs(here)):
                 return True
@@ -265,7 +267,7 @@ def never_invertible(p: Problem, m: Any, seed: int = 0) -> bool:
     rng, seen = np.random.default_rng(seed), 0
     try:
         sampler = Sampler.of(p.typed)
-        for number in range(8):
+        for number in range(30):
             try:
                 point = sampler.draw(rng, number)
                 value = evaluate(m, point.env, point.dims)

@@ -121,6 +121,11 @@ class Terms:
         """When a node was first built: the order in which the user wrote things."""
         return self._order.setdefault(x, len(self._order))
 
+    def is_older(self, x: Basic, other: Basic) -> bool:
+        """Whether x was built before the other node (so that it can't contain it)."""
+        got = self._order.get(x)
+        return got is not None and got < self._order[other]
+
     # ------------------------------------------------------------------ leaves
 
     def symbol(self, name: str, rows: Any = ONE, cols: Any = ONE) -> Any:
@@ -919,6 +924,18 @@ class Terms:
         size = Mul(m, n)
         return self.make(MatrixFunction, (sp.core.symbol.Str("commutation"), m, n, size, size), (size, size))
 
+    def im2col(self, x: Any, k: Any) -> Any:
+        """The k×k patches of x as columns."""
+        c, x = self.split(x)
+        m, n = self.shape(x)
+        shape = (k ** 2, sp.expand((m - k + 1) * (n - k + 1)))
+        return self.scale(c, self.make(MatrixFunction, (sp.core.symbol.Str("im2col"), x, k, *shape), shape))
+
+    def col2im(self, p: Any, m: Any, n: Any, k: Any) -> Any:
+        """The adjoint of im2col: patches added up where they overlap."""
+        c, p = self.split(p)
+        return self.scale(c, self.make(MatrixFunction, (sp.core.symbol.Str("col2im"), p, m, n, k, m, n), (m, n)))
+
     def det(self, x: Any) -> Any:
         if not is_array(x):
             return x
@@ -1031,7 +1048,7 @@ class Terms:
         if row.entrywise:
             return self.apply(op, args[0])
         shape = self.signature_shape(op, args)
-        if op in ("dexpm", "dlogm", "dsqrtm", "blockinner", "blocksum", "lower", "upper", "lowerhalf", "im2col", "col2im"):
+        if op in ("dexpm", "dlogm", "dsqrtm", "blockinner", "blocksum", "lower", "upper", "lowerhalf"):
             return self._linear_function(op, args, shape)
         if shape == (1, 1):
             return self.number(op, *args)

@@ -91,6 +91,7 @@ _BUILD: dict[str, Callable[..., Any]] = {
     "log1p": lambda t, a, _: t.apply("log", t.add(sp.S.One, a[0])), "expm1": lambda t, a, _: t.add(t.apply("exp", a[0]), sp.S.NegativeOne),
     "square": lambda t, a, _: t.hpower(a[0], Integer(2)),
     "diag": lambda t, a, _: t.diag(a[0]), "vec": lambda t, a, _: t.vec(a[0]), "unvec": lambda t, a, v: t.unvec(a[0], *v),
+    "im2col": lambda t, a, v: t.im2col(a[0], v[0]), "col2im": lambda t, a, v: t.col2im(a[0], *v),
     "softmax": lambda t, a, v: t.softmax(a[0], int(v[0]) if isinstance(v, tuple) else v),
     "blocks": lambda t, a, v: t.blocks(*v, a), "commutation": lambda t, _, v: t.commutation(*v),
     "eye": lambda t, _, v: t.identity(v[0]), "ones": lambda t, _, v: t.ones(*v), "zeros": lambda t, _, v: t.zeros(*v),

@@ -13,21 +13,21 @@ from collections.abc import Sequence
 
 from matcalc.errors import LanguageError
 from matcalc.language.spellings.plain import LANGUAGE_FUNCTIONS, memberships
-from matcalc.language.tokens import LETTER_NAMES, Token, mark, words
+from matcalc.language.tokens import CLOSERS, LETTER_NAMES, Token, mark, words
 
 MAX_BRACES = 200
 NOISE = words(r"""
     , ; : ! quad qquad enspace thinspace medspace thickspace negthinspace displaystyle textstyle scriptstyle limits nolimits
     nonumber notag left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr bigm Bigm biggm Biggm middle
     mathstrut strut bf rm it cal sf tt boldmath mathopen mathclose mathrel mathbin mathord mathinner centering noindent par
-    allowbreak null relax mathop protect ensuremath hfill nobreak break newline linebreak [ ] ( ) / - @ large Large small tiny
+    allowbreak null relax protect ensuremath hfill nobreak break newline linebreak [ ] ( ) / - @ large Large small tiny
     normalsize bfseries""")
 SKIPS_GROUP = words("label tag hspace vspace phantom vphantom hphantom color eqref ref cite hskip kern mkern footnote")
 SKIPS_FIRST = words("textcolor colorbox")
 FONTS = words("""
-    mathbf boldsymbol bm pmb mathrm mathsf mathcal mathbb mathit mathfrak mathscr mathtt text textbf textrm textit textsf texttt
-    mbox hbox operatorname vec underline vv vb symbf symbfit bold Bold mathnormal textnormal mathds mathbbm overrightarrow boxed
-    smash cancel underbar symup mathup fbox emph vectorsym utilde""")
+    mathop mathbf boldsymbol bm pmb mathrm mathsf mathcal mathbb mathit mathfrak mathscr mathtt text textbf textrm textit textsf
+    texttt mbox hbox operatorname vec underline vv vb symbf symbfit bold Bold mathnormal textnormal mathds mathbbm
+    overrightarrow boxed smash cancel underbar symup mathup fbox emph vectorsym utilde""")
 ACCENTS = {
     "hat": "hat", "widehat": "hat", "tilde": "tilde", "widetilde": "tilde", "bar": "bar", "overline": "bar", "dot": "dot",
     "ddot": "ddot", "check": "check", "widecheck": "check", "breve": "breve", "acute": "acute", "grave": "grave",
@@ -44,10 +44,10 @@ OPERATORS = {
     "lbrack": "[", "rbrack": "]", "|": "||", "Vert": "||", "lVert": "<||", "rVert": "||>", "vert": "|", "mid": "|",
     "lvert": "<|", "rvert": "|>", "top": "'", "intercal": "'", "prime": "'", "coloneqq": ":=", "triangleq": ":=",
     "defeq": ":=", "eqdef": ":=", "colonequals": ":=", "eq": "=", "infty": "∞", "in": "∈", "colon": ":", "leftarrow": "<-",
-    "gets": "<-", "equiv": ":=", "lgroup": "(", "rgroup": ")", "le": "<=", "leq": "<=", "ge": ">=", "geq": ">=", "neq": "!=",
-    "lt": "<", "gt": ">", "sum": "∑", "partial": "∂", "lang": "⟨", "rang": "⟩", "T": "'", "trans": "'", "transp": "'",
-    "tran": "'", "transpose": "'", "tp": "'", "Tr'": "'", "dagger": "+", "dag": "+", "R": "ℝ", "Reals": "ℝ", "reals": "ℝ",
-    "lrcorner": ")"}
+    "propto": ":=", "approx": "=", "sim": "=", "simeq": "=", "cong": "=", "gets": "<-", "equiv": ":=", "lgroup": "(",
+    "rgroup": ")", "le": "<=", "leq": "<=", "ge": ">=", "geq": ">=", "neq": "!=", "lt": "<", "gt": ">", "sum": "∑",
+    "partial": "∂", "lang": "⟨", "rang": "⟩", "T": "'", "trans": "'", "transp": "'", "tran": "'", "transpose": "'", "tp": "'",
+    "Tr'": "'", "dagger": "+", "dag": "+", "R": "ℝ", "Reals": "ℝ", "reals": "ℝ", "lrcorner": ")"}
 FUNCTIONS = {
     "log": "log", "ln": "log", "exp": "exp", "det": "det", "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh",
     "cosh": "cosh", "tanh": "tanh", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "tr": "tr", "Tr": "tr",
@@ -66,17 +66,18 @@ STOPS = re.compile(
     r"\s*(where|with|subject to|such that|s\.?\s*t\.?|for|over|w\.?r\.?t\.?|and|which|as|given|if|when|assuming)\b"
 )
 PUNCTUATION = frozenset(".,;:!?")
+SIZES = frozenset("\\" + size for size in ("left", "bigl", "Bigl", "biggl", "Biggl", "big", "Big", "bigg", "Bigg"))
 USER_MACRO = re.compile(r"(?:b|v|m|bf|mb|mat|bs|rm|mr|vec|bmat|vect|mx|mtx)?([A-Za-z]|" + "|".join(sorted(LETTER_NAMES)) + r")")
 
 
 def recognised(tokens: Sequence[Token]) -> bool:
     """Whether a token can only be LaTeX."""
-    for token in tokens:
+    for i, token in enumerate(tokens):
         if token.kind == "command":
             name = token.text[1:]
             if (len(name) > 1 and name.isalpha()) or name in (",", ";", "!", ":", "|", "{", "}", "[", "(", "\\"):
                 return True
-        elif token.kind == "op" and token.text == "$":
+        elif token.kind == "op" and (token.text == "$" or (token.text == "{" and tokens[i + 1].text == "}")):
             return True
     return False
 
@@ -94,10 +95,24 @@ def read(tokens: Sequence[Token], source: str, known: frozenset[str]) -> tuple[l
         elif token.text == "}":
             depth -= 1
     reader = _Reader(source, known)
-    out = reader.process(_without_comments(tokens, source))
+    out = _without_constraints(reader.process(_without_comments(tokens, source)), reader)
     if any(t.text == "∈" for t in out):
         out = memberships(out)
     return _tidy(out), reader.notes
+
+
+def _without_constraints(tokens: list[Token], reader: _Reader) -> list[Token]:
+    """Without what follows a comma and compares, `…, x >= 0`."""
+    depth, comma = 0, -1
+    for i, token in enumerate(tokens):
+        if token.kind == "op":
+            depth += (token.text in CLOSERS) - (token.text in (")", "]", "}", "⟩"))
+            if token.text == "," and not depth and comma < 0:
+                comma = i
+            elif comma >= 0 and not depth and token.text in ("<=", ">=", "<", ">", "!="):
+                reader.note("what follows the comma was left out")
+                return [*tokens[:comma], *(t for t in tokens[comma:] if t.kind in ("decl", "end"))]
+    return tokens
 
 
 def _without_comments(tokens: Sequence[Token], source: str) -> list[Token]:
@@ -242,7 +257,7 @@ class _Reader:
             out.append(Token("func", FUNCTIONS[name], start, end))
         elif name in LETTERS:
             out.append(Token("letter", LETTERS[name], start, end))
-        elif name in OPERATORS:
+        elif name in OPERATORS and not (name == "partial" and stream.next_text() == "_"):
             self.operator(token, name, stream, out, script)
         elif name in FONTS:
             self.font(token, name, stream, out, script)
@@ -294,7 +309,11 @@ class _Reader:
                     stream.next()
         elif name in SKIPS_FIRST:
             stream.argument(self)
-        elif name == "nabla":
+        elif name in ("to", "rightarrow") and stream.next_text() in ("\\min", "\\max", "\\inf", "\\sup"):
+            self.leave_out(token, stream.next().text[1:], stream, out)
+        elif name == "forall":
+            self.stopped = True
+        elif name == "partial" and stream.next_text() == "_" or name == "nabla":
             self.nabla(token, stream, out)
         elif name in ("argmin", "argmax", "minimize", "maximize"):
             self.leave_out(token, name, stream, out)
@@ -408,8 +427,12 @@ class _Reader:
             return
         raw = stream.argument(self)
         end = max((t.end for t in raw), default=token.end)
-        text = "".join(t.text for t in raw if t.kind != "command" or t.text[1:] not in NOISE)
+        text = "".join(t.text for t in raw if t.kind != "command" or (t.text[1:] not in NOISE and t.text != "\\"))
         plain = self.source[raw[0].start : raw[-1].end] if raw else ""
+        spoken = re.sub(r"\\(?:mathrm|text|operatorname|rm|mathsf|mathbf|textrm|limits|sf|bf)|[^a-z]", "", plain.lower())
+        if name in ("mathop", "operatorname") and spoken in EXTREMA and not script and "\\" in plain:
+            self.leave_out(token, spoken, stream, out)
+            return
         if text in ("1", "0") and name in (
             "mathbf",
             "boldsymbol",
@@ -509,6 +532,7 @@ class _Reader:
 
     def words(self, token: Token, name: str, plain: str, joined: str, stream: _Stream, out: list[Token], end: int) -> None:
         """Upright words: a name in the formula, or prose that ends or surrounds it."""
+        plain = re.sub(r"\\ |~", " ", plain)
         if STOPS.match(plain) and (
             " " in plain.strip()
             or plain.strip().rstrip(".,:").lower()
@@ -546,8 +570,9 @@ class _Reader:
         i = stream.i
         while i < len(stream.tokens) and stream.tokens[i].text in ("\\limits", "\\nolimits", "\\,", "\\!", "\\;", "\\quad"):
             i += 1
-        after = stream.tokens[i] if i < len(stream.tokens) else None
-        return after is not None and after.text not in ("(", "\\left", "[")
+        while i < len(stream.tokens) and stream.tokens[i].text in SIZES:
+            i += 1
+        return i < len(stream.tokens) and stream.tokens[i].text not in ("(", "[", "\\{", "\\lbrace", "\\lbrack", "\\lparen")
 
     def leave_out(self, token: Token, name: str, stream: _Stream, out: list[Token]) -> None:
         while (after := stream.peek()) is not None:
@@ -586,9 +611,11 @@ class _Reader:
             and raw_top[0].text == raw_below[0].text
             and len(raw_below) > 1
         ):
-            name = "".join(t.text for t in raw_below[1:] if t.text not in ("{", "}"))
+            name = "".join(t.text for t in raw_below[1:] if t.text not in ("{", "}") and t.text[1:] not in FONTS)
             self.note(f"the derivative sign by {name} was left out: the variable is given by --wrt")
             rest = raw_top[1:]
+            if raw_top[0].text == "\\mathrm" and [t.text for t in rest[:3]] == ["{", "d", "}"]:
+                rest, name = rest[3:], name.removeprefix("d")
             if rest:
                 out += self.process(rest)
             return
@@ -755,6 +782,9 @@ class _Stream:
             return Token("end", "", place, place)
         self.i += 1
         return self.tokens[self.i - 1]
+
+    def next_text(self) -> str:
+        return self.tokens[self.i].text if self.i < len(self.tokens) else ""
 
     def back(self) -> None:
         self.i -= 1

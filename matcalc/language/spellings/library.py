@@ -363,4 +363,4 @@ MACROS: dict[str, Build] = {
     "logaddexp": lambda c: c.node("add", c.need(2)[0], c.node("softplus", c.node("sub", c.args[1], c.args[0]))),
     "norm2": _unary(lambda c, a: c.node("norm2", a)), "normF": _unary(lambda c, a: c.node("norm", a)),
     "vector": _filled, "matrix": _filled, "scalar": _unary(lambda c, a: a),
-    "same": _unary(lambda c, a: a)}
+    "same": _unary(lambda c, a: a), "first": lambda c: c.args[0] if c.args else c.need(1)[0]}

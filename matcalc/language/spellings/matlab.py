@@ -154,8 +154,9 @@ def read_matlab(tokens: Sequence[Token], source: str, known: frozenset[str]) -> 
                 brackets.append(text)
             elif text in (")", "]", "}") and brackets:
                 brackets.pop()
-            if text == "," and tokens[i + 1].text in ("1", "2") and tokens[i + 2].text == ")" and _called(tokens, i) in REDUCTIONS:
-                out += [token, tokens[i + 1]._replace(text=str(int(tokens[i + 1].text) - 1))]
+            axis = tokens[i + 1].text
+            if text == "," and axis in ("1", "2") and tokens[i + 2].text == ")" and _called(tokens, i) in REDUCTIONS:
+                out += [token, tokens[i + 1]._replace(text=str(int(axis) - 1))]
                 i += 2
                 continue
             if text == "," and tokens[i + 1].text == "[" and tokens[i + 2].text == "]":  # max(x, [], 2)

@@ -137,7 +137,7 @@ class Names:
         self.bare = frozenset(
             t.text
             for t, after in pairwise(tokens)
-            if t.kind in ("word", "letter") and after.text not in ("(", ".(", "=", ":=")
+            if t.kind in ("word", "letter") and after.kind != "sub" and after.text not in ("(", ".(", "=", ":=", "_")
         )
         out: list[Token] = []
         i = self.lead(tokens)
@@ -150,7 +150,7 @@ class Names:
                 and token.text in ("0", "1")
                 and tokens[i + 1].text == "_"
                 and tokens[i + 1].start == token.end
-            ) or token.kind == "op" and token.text in ("𝟏", "𝟎") and (tokens[i + 1].text == "_" or tokens[i + 1].kind == "sub"):
+            ) or (token.kind == "op" and token.text in ("𝟏", "𝟎") and (tokens[i + 1].text == "_" or tokens[i + 1].kind == "sub")):
                 i = self.ones(tokens, i, out)
             elif token.kind == "op" and token.text == "_" and tokens[i + 1].kind == "word" and tokens[i + 1].text in NORM_WORDS:
                 out += [token, tokens[i + 1]._replace(kind="name")]  # ‖x‖_inf
@@ -176,7 +176,7 @@ class Names:
             and first.text in EXTREMA
             and first.text not in self.known
             and len(tokens) > 2
-            and tokens[1].text not in ("(", ".(", "'")
+            and (tokens[1].text not in ("(", ".(", "'") or len(first.text) > 6)
         ):
             i = 1
             if tokens[1].text == "_" and tokens[1].kind == "op":
@@ -471,7 +471,7 @@ class Names:
     def letter(self, first: Token, word: str, marks: str, end: int, call: bool, comma: bool, out: list[Token]) -> None:
         """A single letter: a symbol, or a function if it stands before a bracket and nowhere else."""
         name = f"{word}_{marks}" if marks else word
-        if call and word not in self.bare and not marks:
+        if call and word not in self.bare and (not marks or word in FUNCTION_LETTERS):
             if word == "sigma":
                 self.note("σ(…) was read as the sigmoid")
                 out.append(Token("func", "sigmoid", first.start, end))

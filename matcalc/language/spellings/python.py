@@ -43,8 +43,8 @@ PYTHON_FUNCTIONS = {
     "inverse": "inv", "invert": "inv", "concatenate": "concatenate", "array": "same", "asarray": "same", "tensor": "same",
     "sum_entries": "np_sum", "norm1": "norm1", "norm2": "norm2", "Minimize": "same", "Maximize": "same", "atleast_2d": "same",
     "Matrix": "same", "neg": "negative", "adjugate": "adj", "frobenius_norm": "norm", "solve_triangular": "solve",
-    "lstsq": "lstsq", "permute": "transpose", "adjoint": "transpose", "tril": "lower", "triu": "upper", "gammaln": "gammaln",
-    "einsum": "einsum", "binary_cross_entropy": "bce"}
+    "lstsq": "lstsq", "permute": "transpose", "adjoint": "transpose", "tril": "lower", "triu": "upper", "diff": "first",
+    "Derivative": "first", "einsum": "einsum", "binary_cross_entropy": "bce"}
 OWN_NAMES = frozenset(("norm", "solve")) | frozenset(TABLE) | frozenset(MACROS)
 
 

@@ -115,7 +115,7 @@ class Products:
                     table[i, j] = (0.0, -1, dense(value, run[0].rows, run[-1].cols, tape))
                     continue
                 best: tuple[float, int] | None = None
-                for k in range(j - 1, i - 1, -1) if run[-1].cols == 1 else range(i, j):
+                for k in range(i, j) if run[-1].cols == 1 else range(j - 1, i - 1, -1):
                     total = table[i, k][0] + table[k + 1, j][0] + self.cost(table[i, k][2], table[k + 1, j][2])
                     if best is None or total < best[0] * (1 - 1e-9):
                         best = total, k
@@ -268,8 +268,6 @@ class Products:
     def _multiply(self, left: Element, right: Element) -> Value:
         tape, shape = self.tape, vector((left.rows, right.cols))
         a_kind, b_kind = left.kind, right.kind
-        if left.value is not None and a_kind == "dense" and left.value.op in ("mul", "neg", "div") and b_kind == "dense":
-            pass
         if a_kind == "unit" or b_kind == "unit":
             if left.cols == 1:
                 pass        # an outer product

@@ -42,6 +42,9 @@ def expand(tape: Tape, roots: Sequence[Value], native: frozenset[str]) -> list[V
 
     def rule(v: Value, args: tuple[Value, ...]) -> Value | None:
         match v.op:
+            case "neg" if args[0].op == "outer":       # a vector has fewer signs than a matrix
+                a, b = args[0].args
+                return tape.make("outer", (tape.neg(a), b), None, v.shape)
             case "softmax" if "softmax" not in native or v.args[0] in logsum:
                 top, e, total = parts_of_softmax(tape, args[0], v.data)
                 return tape.entrywise("div", e, tape.row(total) if v.data == 0 else tape.col(total) if v.data == 1 else total)

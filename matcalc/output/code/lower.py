@@ -51,7 +51,8 @@ class Lowering:
 
     def __init__(self, terms: Terms, costs: Costs, *, syrk: bool, sizes: Iterable[str], invertible: Iterable[Any] = ()) -> None:
         self.terms = terms
-        self.tape = Tape(costs)
+        symmetric = [n for n, words in terms.properties.items() if words & {"symmetric", "spd", "psd", "diagonal"}]
+        self.tape = Tape(costs, symmetric, syrk)
         self.positive = frozenset(n for n, words in terms.properties.items() if words & {"positive", "simplex", "onehot"})
         self.products = Products(self.tape, syrk=syrk, nonnegative=self.is_nonnegative)
         self.size_names = frozenset(sizes)
@@ -246,6 +247,9 @@ class Lowering:
                     return self.of_value(tape.mul(c, self.array(inner)), rows, cols)
                 return Term(rows, cols, elements, c if d is None else tape.mul(c, d))
             case "mul":
+                spread = self.distributed(operands, rows, cols)
+                if spread is not None:
+                    return spread
                 elements, c = self.chain(operands)
                 return Term(rows, cols, elements, c)
             case "add":
@@ -294,7 +298,7 @@ class Lowering:
         if op in TABLE and TABLE[op].entrywise:
             return self.of_value(tape.function(op, self.array(terms[0])), rows, cols)
         if op in OPAQUE:
-            arrays = tuple(self.full(self.array(t)) for t in terms[:OPAQUE[op]])
+            arrays = tuple(self.two_axes(self.array(t), t) for t in terms[:OPAQUE[op]])
             parameters = tuple(data) if data else None
             return self.of_value(tape.make(op, arrays, parameters, vector((rows, cols))), rows, cols)
         raise UnsupportedError("no-code", f"there is no code for `{op}`", hint="define it by other operations of the language")
@@ -322,6 +326,27 @@ class Lowering:
                 c = d if c is None else self.tape.mul(c, d)
         return elements, c
 
+    def distributed(self, operands: tuple[Any, ...], rows: Any, cols: Any) -> Term | None:
+        """A⁻¹ (c I + u v') as c A⁻¹ + (A⁻¹ u) v': one inverse instead of a solution for a whole matrix."""
+        if len(operands) != 2:
+            return None
+        left, right = (self.made[a] for a in operands)
+        inv, other = (left, right) if right.parts else (right, left)
+        if len(inv.elements) != 1 or inv.elements[0].kind != "inv" or not other.parts or other.shared or other.array is not None:
+            return None
+        sums = other.parts
+        eyes = [p for p in sums if (d := self.as_diagonal(p)) is not None and d.op == "spread"]
+        if len(eyes) != 1 or any(p not in eyes and all(1 not in (e.rows, e.cols) for e in p.elements) for p in sums):
+            return None
+        parts = []
+        for p in sums:
+            elements, c = self.elements(p)
+            if p in eyes:
+                parts.append(Term(rows, cols, inv.elements, c))
+            else:
+                parts.append(Term(rows, cols, [*inv.elements, *elements] if inv is left else [*elements, *inv.elements], c))
+        return Term(rows, cols, parts=parts)
+
     def add(self, terms: list[Term], rows: Any, cols: Any) -> Term:
         return Term(rows, cols, parts=terms)
 
@@ -330,7 +355,12 @@ class Lowering:
         diag = self.as_diagonal(term)
         if diag is not None:
             return self.products.array(diagonal(diag, term.rows))
-        return self.tape.total([self.array(p) for p in term.parts or []])
+        parts = term.parts or []
+        diags = [d for p in parts if p.array is None and (d := self.as_diagonal(p)) is not None] if term.rows == term.cols else []
+        if len(diags) > 1:
+            rest = [self.array(p) for p in parts if p.array is not None or self.as_diagonal(p) is None]
+            return self.tape.total([*rest, self.products.array(diagonal(self.tape.total(diags), term.rows))])
+        return self.tape.total([self.array(p) for p in parts])
 
     def inverse(self, node: Any, inner: Term, n: Any) -> Term:
         diag = self.as_diagonal(inner)
@@ -595,7 +625,7 @@ class Lowering:
         if op in TABLE and TABLE[op].entrywise:
             return tape.function(op, self.number_of(operands[0]))
         if op in OPAQUE:
-            return tape.make(op, tuple(self.full(self.array(self.made[a])) for a in operands[:OPAQUE[op]]))
+            return tape.make(op, tuple(self.two_axes(self.array(self.made[a]), self.made[a]) for a in operands[:OPAQUE[op]]))
         raise UnsupportedError("no-code", f"there is no code for `{op}`", hint="define it by other operations of the language")
 
     def scalar_product(self, operands: Iterable[Any]) -> Value:

@@ -116,7 +116,11 @@ def balanced(low: Lowering, v: Value, expr: Any, symmetric: bool) -> Value:
         return v
     if tape.symmetric(v) or v.op == "t" and tape.symmetric(v.args[0]) or v.op == "input":
         return v
-    return tape.entrywise("div", tape.make("add", (v, tape.make("t", (v,), None, v.shape[::-1])), None, v.shape), tape.number(sp.Integer(2)))
+    c = sp.S.One
+    while v.op == "neg" or v.op == "mul" and v.args[0].op == "number":
+        c, v = (-c, v.args[0]) if v.op == "neg" else (c * v.args[0].data, v.args[1])
+    both = tape.make("add", (v, tape.make("t", (v,), None, v.shape[::-1])), None, v.shape)
+    return tape.mul(tape.number(c / 2), both)
 
 
 def aliased(v: Value) -> bool:

@@ -46,10 +46,10 @@ INFIX: dict[str, Row] = {
     "column": ("{0:60}[:, {i1}]", ATOM), "line": ("{0:60}[{i1}]", ATOM), "entry": ("{0:60}[{i1}]", ATOM),
 }
 HOST: dict[str, Row] = {      # numbers made of sizes
-    f"host {op}": call(f"math.{name}") for op, name in {
+    f"{op} host": call(f"math.{name}") for op, name in {
         "exp": "exp", "log": "log", "sqrt": "sqrt", "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
         "asin": "asin", "acos": "acos", "atan": "atan", "erf": "erf", "log1p": "log1p", "expm1": "expm1"}.items()
-} | {"host abs": call("abs"), "host pow": INFIX["pow"], "host maximum": call("max", 2)}
+} | {"abs host": call("abs"), "pow host": INFIX["pow"], "maximum host": call("max", 2)}
 
 
 def python(prefix: str, **renamed: str) -> dict[str, Row]:

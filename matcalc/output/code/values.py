@@ -72,9 +72,11 @@ class Costs:
 class Tape:
     """Values by smart constructors: what is equal is one value, what is trivial is not computed."""
 
-    def __init__(self, costs: Costs) -> None:
-        self.costs = costs
+    def __init__(self, costs: Costs, symmetric: Iterable[str] = (), syrk: bool = False) -> None:
+        self.costs, self.syrk = costs, syrk
+        self.declared = frozenset(symmetric)        # arguments that are symmetric matrices
         self._made: dict[Any, Value] = {}
+        self._equal: dict[Value, bool] = {}
 
     def make(self, op: str, args: tuple[Value, ...] = (), data: Any = None, shape: tuple[Size, ...] = (), *, host: bool | None = None,
              loops: frozenset[str] | None = None) -> Value:
@@ -125,7 +127,7 @@ class Tape:
             return self.row(a.args[0]) if a.op == "col" else self.col(a.args[0])
         if a.op == "spread":
             return self.spread(self.t(a.args[0]), a.shape[::-1])
-        if a.op in ("eye", "diagm") or self.symmetric(a):
+        if self.equals_transpose(a):
             return a
         if a.op in ("ones", "zeros"):
             return self.make(a.op, (), a.shape[::-1], a.shape[::-1], host=False)
@@ -141,9 +143,13 @@ class Tape:
 
     def col(self, v: Value) -> Value:
         """A vector as a column to be broadcast over columns."""
+        if v.op == "neg":
+            return self.neg(self.col(v.args[0]))
         return v if v.rank == 0 else self.make("col", (v,), None, (v.shape[0], ONE))
 
     def row(self, v: Value) -> Value:
+        if v.op == "neg":
+            return self.neg(self.row(v.args[0]))
         return v if v.rank == 0 else self.make("row", (v,), None, (ONE, v.shape[0]))
 
     def spread(self, a: Value, shape: tuple[Size, ...]) -> Value:
@@ -296,7 +302,7 @@ class Tape:
             return self.spread(self.number(ONE), a.shape)
         if k == 1:
             return a
-        if a.op == "number" and k.is_Integer:
+        if a.op == "number" and k.is_Number and (a.data > 0 or k.is_Integer):
             return self.number(a.data ** k)
         if k.is_Number and k.is_negative:
             return self.div(self.number(ONE), self.power(a, -k))
@@ -374,8 +380,9 @@ class Tape:
             return a
         # numbers come out of products, signs too
         if b.rank == 1:
-            if a.op == "neg":
-                return self.neg(self.matmul(a.args[0], b))
+            if a.op == "neg" or b.op == "neg":
+                product = self.matmul(*(x.args[0] if x.op == "neg" else x for x in (a, b)))
+                return product if a.op == b.op else self.neg(product)
             return self.make("matvec", (a, b), None, a.shape[:1])
         flipped = self.known("matmul", self.t(b), self.t(a))
         if flipped is not None:
@@ -383,6 +390,10 @@ class Tape:
         return self.make("matmul", (a, b), None, (a.shape[0], b.shape[1]))
 
     def outer(self, a: Value, b: Value) -> Value:
+        """a b'; a minus sign comes out, to be merged with what follows."""
+        if a.op == "neg" or b.op == "neg":
+            product = self.outer(*(x.args[0] if x.op == "neg" else x for x in (a, b)))
+            return product if a.op == b.op else self.neg(product)
         flipped = self.known("outer", b, a)
         if flipped is not None and a is not b:
             return self.t(flipped)
@@ -504,20 +515,45 @@ class Tape:
     def symmetric(self, a: Value) -> bool:
         """Whether a is equal to its transpose to the last bit, computed as it is."""
         match a.op:
-            case "eye" | "diagm" | "kron_eye_sym":
+            case "eye" | "diagm":
                 return True
             case "ones" | "zeros":
                 return bool(a.shape[0] == a.shape[1])
-            case "gram" | "symmetrised":
-                return True
             case "outer":
                 return a.args[0] is a.args[1]
-            case "add" | "sub" | "mul" | "div" | "pow2" | "neg" | "pow" | "exp" | "log" | "sqrt" | "tanh" | "abs":
-                if a.op == "add" and (a.args[0] is not a.args[1]) and a.args[0].rank == 2:
-                    if a.args[0].op == "t" and a.args[0].args[0] is a.args[1] or a.args[1].op == "t" and a.args[1].args[0] is a.args[0]:
-                        return True
-                return all(x.rank == 0 or x.rank == 2 and 1 not in x.shape and x.full and self.symmetric(x) for x in a.args)
-        return False
+            case "matmul":
+                return self.syrk and is_gram(a)
+            case "kron_eye" | "eye_kron" | "kron":
+                return all(self.symmetric(x) for x in a.args)
+        return a.op in EVEN and self._evenly(a, self.symmetric)
+
+    def equals_transpose(self, a: Value) -> bool:
+        """Whether a is a symmetric matrix but for rounding."""
+        got = self._equal.get(a)
+        if got is None:
+            got = a.rank == 2 and (a.op == "input" and a.data in self.declared or is_gram(a) or self.symmetric(a)
+                                   or a.op in EVEN and self._evenly(a, self.equals_transpose)
+                                   or a.op in ("inv", "expm", "logm", "sqrtm", "pinv", "adj", "matrix_power") and self.equals_transpose(a.args[0]))
+            self._equal[a] = got
+        return got
+
+    def _evenly(self, a: Value, test: Callable[[Value], bool]) -> bool:
+        """For an entrywise operation: whether its arguments are symmetric, or swap places in the transpose."""
+        if a.op in ("add", "mul") and a.args[0].rank == 2 and swapped(*a.args):
+            return True
+        return all(x.rank == 0 or x.rank == 2 and ONE not in x.shape and x.full and test(x) for x in a.args)
+
+
+EVEN = ENTRYWISE | ARITHMETIC | {"pow2"}
+
+
+def swapped(a: Value, b: Value) -> bool:
+    """Whether one is the transpose of the other."""
+    return a.op == "t" and a.args[0] is b or b.op == "t" and b.args[0] is a
+
+
+def is_gram(a: Value) -> bool:
+    return a.op == "matmul" and swapped(*a.args)
 
 
 def joined(a: tuple[Size, ...], b: tuple[Size, ...]) -> tuple[Size, ...]:

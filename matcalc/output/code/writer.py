@@ -76,9 +76,12 @@ class Writer:
             if v in self.text:
                 continue
             if v.op == "loop":
-                name = outputs.get(v) or known.get(v) or self.fresh("total")
-                lines += self._loop(v, name, order, open_, known, pad)
-                self.text[v] = (name, ATOM)
+                group = self._together(v, here)
+                if group[-1] is not v:
+                    continue        # with a later one
+                names = [outputs.get(u) or known.get(u) or self.fresh("total") for u in group]
+                lines += self._loop(group, names, order, open_, known, pad)
+                self.text.update({u: (name, ATOM) for u, name in zip(group, names, strict=True)})
                 continue
             text, prec = self.render(v)
             name = outputs.get(v, "")
@@ -98,21 +101,33 @@ class Writer:
             return v.op != "neg" or self.uses.get(v, 0) <= 1
         return self.uses.get(v, 0) <= 1 and len(text) <= LINE
 
-    def _loop(self, v: Value, name: str, order: Sequence[Value], open_: frozenset[str], known: Mapping[Value, str], pad: str) -> list[str]:
-        index = self.names.get(v.data) or self.fresh(v.data)
-        self.names[v.data] = index
-        lower, upper, body = v.args
-        low, high = self.arg(lower, 0), self.arg(upper, ADD)
+    def _together(self, v: Value, here: Sequence[Value]) -> list[Value]:
+        """Sums over the same range that can be computed in one loop, in order."""
+        group = [u for u in here if u.op == "loop" and u.data == v.data and u.args[:2] == v.args[:2]]
+        below = {id(w) for u in group for w in topological([u])}
+        between = here[here.index(group[0]):here.index(group[-1])]
+        if any(id(u) in below and any(x in group for x in u.args) for u in here) or any(x in group for u in between for x in u.args):
+            return [v]
+        return group
+
+    def _loop(self, group: Sequence[Value], names: Sequence[str], order: Sequence[Value], open_: frozenset[str],
+              known: Mapping[Value, str], pad: str) -> list[str]:
+        first = group[0]
+        index = self.names.get(first.data) or self.fresh(first.data)
+        self.names[first.data] = index
+        low, high = self.arg(first.args[0], 0), self.arg(first.args[1], ADD)
         pads = pad + ("  " if self.target.family == "matlab" else "    ")
-        inner = [u for u in order if v.data in u.loops]
+        inner = [u for u in order if first.data in u.loops]
         for u in inner:
             self.text.pop(u, None)
-        lines = self._block(inner, open_ | {v.data}, {}, known, pads)
+        lines = self._block(inner, open_ | {first.data}, {}, known, pads)
         head = {"python": f"for {index} in range({low}, {high} + 1):", "matlab": f"for {index} = {low}:{high}", "julia": f"for {index} in {low}:{high}"}
-        plus = " .+ " if self.target.family == "julia" and v.rank else " + "
+        adds = []
+        for v, name in zip(group, names, strict=True):
+            plus = " .+ " if self.target.family == "julia" and v.rank else " + "
+            adds.append(f"{pads}{name} = {name}{plus}{self.arg(v.args[2], ADD)}{self.end}")
         done = [] if self.target.family == "python" else [pad + "end"]
-        return [f"{pad}{name} = 0.0{self.end}", pad + head[self.target.family], *lines,
-                f"{pads}{name} = {name}{plus}{self.arg(body, ADD)}{self.end}", *done]
+        return [*(f"{pad}{name} = 0.0{self.end}" for name in names), pad + head[self.target.family], *lines, *adds, *done]
 
     # ------------------------------------------------------------------ names
 
@@ -157,6 +172,8 @@ class Writer:
     def row(self, v: Value) -> tuple[str, int]:
         """The template of a value."""
         rows = self.target.rows
+        if v.op == "spread" and v.args[0].op == "number" and v.args[0].data == 1:
+            return rows["ones"]
         for variant in self._variants(v):
             got = rows.get(f"{v.op} {variant}")
             if got is not None:
@@ -204,6 +221,8 @@ class Writer:
             case "size":
                 return self.size(v.data)
         template, prec = self.row(v)
+        if template == "{0:0}":
+            return self.text.get(v.args[0]) or self.render(v.args[0])
         helper = next((h for h in re.findall(r"(?<![\w.])([a-z_]\w*_|_[a-z]\w*)\(", template)), None)
         if helper is not None and helper not in self.target.helpers:
             raise missing(v.op, self.target)
@@ -249,7 +268,7 @@ class Writer:
             bare = prec >= FACTOR or prec == MATMUL
         else:
             bare = prec >= int(wanted)
-        if bare and text.startswith("-") and wanted != "@" and int(wanted) > ADD:
+        if bare and text.startswith("-") and wanted != "@" and int(wanted) > MUL:
             bare = False
         return text if bare else f"({text})"
 

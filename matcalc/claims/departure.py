@@ -1,0 +1,198 @@
+"""Where a wrong claim leaves the derivation: the step at which one slip leads to exactly this claim.
+
+A service of the claims stage for `--steps`.  The derivation is carried out forward with numbers, d(node) from the d(operands) by the
+rule of each node, and once more for each slip: an operand taken as a constant, a sign or a factor 2 lost, the inner derivative
+or the function's own derivative forgotten.  A slip is named only if its result is the claim at all points and directions.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sympy import MatrixSymbol, Symbol
+
+from matcalc.claims.diagnose import Case
+from matcalc.claims.points import FAILURES, finite
+from matcalc.numerics import check as judge
+from matcalc.numerics.evaluate import evaluate
+from matcalc.numerics.functions import Array, inner, vec
+from matcalc.numerics.sample import Point
+from matcalc.terms.build import is_array
+from matcalc.terms.view import view
+
+MOST_NODES = 60
+DIRECTIONS = 3
+SLIPS = ((0.0, "you took {0} as a constant"), (-1.0, "you lost the sign of the part with {1}"), (2.0, "a factor 2 too many came in with {1}"),
+         (0.5, "you lost a factor 2 of the part with {1}"))
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """The first step that the claim does not follow: its number (from 1) in the steps, the step, and what went wrong."""
+
+    number: int
+    step: Any
+    words: str
+
+    def __str__(self) -> str:
+        return f"step {self.number} ({self.step.rule}): {self.words}"
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """One node of the derivation: its operands that move, with the part of d(node) that each contributes."""
+
+    node: Any
+    text: str
+    moving: tuple[tuple[int, Any], ...]         # slot, operand
+    parts: tuple[Any, ...]                      # the part of d(node) that comes from each, linear in its placeholder
+
+
+def departure(case: Case) -> Departure | None:
+    """The first step that the claim departs from, where one slip explains it."""
+    result = case.result
+    if result is None or case.claim.typed is None or case.kind not in ("gradient", "jacobian", "derivative") or case.constrained:
+        return None
+    steps = result.steps
+    try:
+        chain = locals_of(result)
+        slips = list(found(case, chain))
+    except FAILURES:
+        return None
+    for number, step in enumerate(steps, 1):
+        for node, words in slips:
+            if step.before in (f"d({node.text})", f"d{node.text}"):
+                return Departure(number, step, words)
+    flat = [i for i, step in enumerate(steps, 1) if step.rule in ("gradient", "jacobian")]
+    if flat and turned(case):
+        return Departure(flat[0], steps[flat[0] - 1], "you read the derivative off transposed")
+    return None
+
+
+def turned(case: Case) -> bool:
+    return all((v := case.claimed(at)) is not None and v.T.shape == t.shape and np.allclose(v.T, t, rtol=1e-7, atol=1e-9)
+               for at, t in enumerate(case.scene.targets))
+
+
+def placeholder(i: int, shape: tuple[Any, Any], array: bool) -> Any:
+    return MatrixSymbol(f"d#{i}", *shape) if array else Symbol(f"d#{i}", real=True)
+
+
+def locals_of(result: Any) -> list[Local]:
+    """The nodes that depend on the variable, operands first, each with its local differential."""
+    from matcalc.calculus.simplify import present
+    from matcalc.output.unicode import unicode
+
+    terms, lin = result.work.terms, result.work.lin
+    x = terms.symbol(result.wrt, *result.question.shape_of(result.wrt))
+    nodes = lin.dependents(result.function, {x})
+    if len(nodes) > MOST_NODES:
+        return []
+    inside, chain = set(nodes), []
+    for node in nodes:
+        if node == x:
+            chain.append(Local(node, str(x), (), ()))
+            continue
+        operands = view(terms, node)[1]
+        moving = tuple((i, a) for i, a in enumerate(operands) if a in inside)
+        parts = tuple(lin.local(node, {i: placeholder(i, terms.shape(a), is_array(a))}) for i, a in moving)
+        chain.append(Local(node, unicode(present(terms, node)), moving, parts))
+    return chain
+
+
+@dataclass(slots=True)
+class Run:
+    """The derivation at one point along one direction: values and tangents of all nodes."""
+
+    point: Point
+    direction: Array
+    values: dict[Any, Array]
+    tangents: dict[Any, Array]
+    wanted: Array               # what the claim says that d(function) is
+
+    def forward(self, chain: list[Local], slip: tuple[int, int, float | str] | None = None) -> Array:
+        """d(function), with a slip at one part of one node."""
+        tangents = dict(self.tangents) if slip else {}
+        for k, local in enumerate(chain[slip[0]:] if slip else chain, slip[0] if slip else 0):
+            tangents[local.node] = self.tangent(local, tangents, slip if slip and slip[0] == k else None)
+        return tangents[chain[-1].node]
+
+    def tangent(self, local: Local, tangents: Mapping[Any, Array], slip: tuple[int, int, float | str] | None) -> Array:
+        if not local.moving:
+            return self.direction
+        total: Array | None = None
+        for j, ((slot, operand), part) in enumerate(zip(local.moving, local.parts, strict=True)):
+            env = {**self.point.env, f"d#{slot}": tangents[operand]}
+            if slip is not None and slip[1] == j and isinstance(slip[2], str):
+                value = tangents[operand] if slip[2] == "inner" else tangents[operand] * self.values[local.node]
+            else:
+                value = evaluate(part, env, self.point.dims)
+                if slip is not None and slip[1] == j:
+                    value = value * slip[2]
+            total = value if total is None else total + value
+        assert total is not None
+        return total
+
+
+def found(case: Case, chain: list[Local]) -> Iterator[tuple[Local, str]]:
+    """The slips that lead to the claim, each with its words, from the outside in."""
+    if not chain:
+        return
+    runs = list(case_runs(case, chain))
+    for k in reversed(range(len(chain))):
+        local = chain[k]
+        for j, (_, operand) in enumerate(local.moving):
+            text = next(c.text for c in chain if c.node == operand)
+            name = f"d({text})" if len(text) > 2 else f"d{text}"
+            for factor, words in SLIPS:
+                if factor == 0 and len(local.moving) == 1:
+                    continue
+                if leads(runs, chain, (k, j, factor)):
+                    yield local, words.format(text if len(local.moving) > 1 else local.text, name)
+            if len(local.moving) == 1 and operand_shape(runs[0], local.node) == operand_shape(runs[0], operand):
+                if leads(runs, chain, (k, j, "own")):
+                    yield local, f"you kept {local.text} instead of differentiating it"
+                if leads(runs, chain, (k, j, "inner")):
+                    yield local, f"you left out the derivative of {local.text} by {text}"
+
+
+def operand_shape(run: Run, node: Any) -> tuple[int, ...]:
+    return run.values[node].shape
+
+
+def leads(runs: list[Run], chain: list[Local], slip: tuple[int, int, float | str]) -> bool:
+    for run in runs:
+        try:
+            value = run.forward(chain, slip)
+        except FAILURES:
+            return False
+        if not finite(value) or value.shape != run.wanted.shape or judge.distance(value, run.wanted) > 1e-7:
+            return False
+    return True
+
+
+def case_runs(case: Case, chain: list[Local]) -> Iterator[Run]:
+    """The derivation at two points along a few directions, and what the claim makes of it."""
+    rng = np.random.default_rng(case.seed + 7)
+    for at, point in enumerate(case.scene.points[:2]):
+        claim = case.claimed(at)
+        if claim is None or claim.shape != case.scene.targets[at].shape:
+            raise ValueError("the claim has another shape")
+        values = {local.node: evaluate(local.node, point.env, point.dims) for local in chain}
+        for _ in range(DIRECTIONS):
+            v = rng.standard_normal(point.env[case.question.wrt].shape)
+            run = Run(point, v, values, {}, says(case, claim, v, values[chain[-1].node]))
+            for local in chain:
+                run.tangents[local.node] = run.tangent(local, run.tangents, None)
+            yield run
+
+
+def says(case: Case, claim: Array, v: Array, value: Array) -> Array:
+    """What the claim says that d(function) is along v."""
+    if case.kind == "gradient":
+        return np.asarray(inner(claim.T if case.question.transposed else claim, v))
+    if case.kind == "derivative":
+        return np.asarray(claim * v)
+    return np.asarray((claim @ vec(v)).reshape(value.shape[1], value.shape[0]).T)
