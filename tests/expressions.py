@@ -316,7 +316,7 @@ class Maker:
             case "norminf":
                 return norm(self.vector(n, d), "_inf")
             case "nuclear":
-                return norm(self.matrix(n, m, d), "_*")
+                return norm(self.symbol((n, m)) if r.random() < 0.7 else mul(self.symbol((n, m)), self.symbol((m, n))), "_*")
             case "sum":
                 return call("sum", self.any(d))
             case "sumf":

@@ -187,16 +187,17 @@ def simplified(text: str, case: Case, shape: tuple[str, ...]) -> str:
         return ""
 
 
-def shrink(question: expressions.Question, status: str, *, longer: bool = False, tries: int = 120) -> tuple[expressions.Question, Verdict]:
+def shrink(question: expressions.Question, status: str, name: str, *, longer: bool = False,
+           tries: int = 120) -> tuple[expressions.Question, Verdict]:
     """The smallest problem found that fails in the same way."""
-    verdict = judge(question.case("shrunk"), longer=longer)
+    verdict = judge(question.case(name), longer=longer)
     spent = 0
     while True:
         for smaller in expressions.smaller(question):
             spent += 1
             if spent > tries:
                 return question, verdict
-            again = judge(smaller.case("shrunk"), longer=longer)
+            again = judge(smaller.case(name), longer=longer)
             if again.status == status:
                 question, verdict = smaller, again
                 break
@@ -252,8 +253,8 @@ def main() -> int:
             continue
         failed += 1
         if args.shrink and q is not None:
-            q, verdict = shrink(q, verdict.status, longer=args.longer)
-            case = q.case("shrunk")
+            q, verdict = shrink(q, verdict.status, str(seed), longer=args.longer)
+            case = q.case(str(seed))
         row = {"status": verdict.status, "seed": seed, "case": case, "text": verdict.text, "why": verdict.why[:300]}
         if args.out:
             with args.out.open("a", encoding="utf-8") as file:

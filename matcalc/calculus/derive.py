@@ -11,6 +11,7 @@ from typing import Any
 
 from sympy import S
 
+from matcalc.calculus.identities import rewrites
 from matcalc.calculus.linearize import Linearizer, Use
 from matcalc.calculus.matrixform import Reader
 from matcalc.calculus.simplify import Simplifier
@@ -62,10 +63,14 @@ class Engine:
             case "differential":
                 return self.lin.push(f, {x: v})
             case "hvp" | "quadratic":
-                g = Simplifier(self.terms)(self.derivative(f, x, "gradient"))
+                g = self.simplified(self.derivative(f, x, "gradient"))
                 product = self.lin.push(g, {x: v})
                 return product if kind == "hvp" else self.terms.inner(v, product)
         raise ValueError(kind)
+
+    def simplified(self, x: Any) -> Any:
+        """x in its shortest form, before it is differentiated again."""
+        return Simplifier(self.terms, rewrites(self.terms, self.book, x))(x)
 
     def gradient(self, f: Any, x: Any, upstream: Any = S.One) -> Any:
         """∇f of the shape of x: the pullback of 1 (or of an upstream cotangent)."""
@@ -85,7 +90,7 @@ class Engine:
 
     def hessian(self, f: Any, x: Any, y: Any) -> Any:
         """The Jacobian, by y, of the gradient by x."""
-        g = Simplifier(self.terms)(self.derivative(f, x, "gradient"))
+        g = self.simplified(self.derivative(f, x, "gradient"))
         if not is_array(y):
             h = self.lin.push(g, {y: S.One})
             return self.terms.vec(h) if is_array(h) else h

@@ -206,6 +206,9 @@ def match(terms: Terms, identity: Identity, p: Any, x: Any, b: Binding) -> Itera
         if p == x:
             yield b
         return
+    if isinstance(p, sp.Transpose) and p.args[0] in identity.variables:
+        yield from match(terms, identity, p.args[0], terms.transpose(x), b)
+        return
     if head(p) != head(x):
         return
     if commutative(p) and len(p.args) <= len(x.args):

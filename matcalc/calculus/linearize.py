@@ -78,6 +78,8 @@ class Linearizer:
         if rest and is_unknown(op):
             total.extend(unknown.differential(self.terms, node, op, operands, value, slot, tangent) for slot, tangent in rest.items())
         elif rest:
+            if op in ("max", "min"):
+                self.terms.opaque.add(operands[0])      # x − max(x) must be 0 at the maximum, to the last bit
             template = self.template(op, operands, value)
             total.append(template.differential(self.terms, operands, rest))
         return self.terms.add(*total) if len(total) > 1 else total[0]

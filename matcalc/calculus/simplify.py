@@ -13,6 +13,7 @@ from typing import Any
 
 import sympy as sp
 from sympy import Add, MatAdd, MatMul, Mul, Pow, S
+from sympy.matrices.expressions.diagonal import DiagonalOf
 
 from matcalc.calculus.cost import cost
 from matcalc.language.syntax import postorder
@@ -115,6 +116,10 @@ class Simplifier:
                 yield self.scalar(x)
             elif isinstance(x, sp.Trace) and isinstance(x.args[0], MatMul):
                 factors = x.args[0].args
+                if isinstance(factors[0], sp.OneMatrix) and self.is_entrywise(factors[-1]) and len(factors) == 2:
+                    e = expand_top(terms.form(factors[-1]))
+                    if isinstance(e, Add) and len(e.args) <= 8:
+                        yield Add(*(terms.total(terms.back(a, terms.shape(factors[-1]))) for a in e.args))
                 for i, f in enumerate(factors):
                     if isinstance(f, MatAdd) and f not in terms.opaque and len(f.args) <= 8:
                         yield Add(*(terms.trace(terms.mul(*factors[:i], a, *factors[i + 1:])) for a in f.args))
@@ -124,6 +129,8 @@ class Simplifier:
             yield self.factored(x)
             if any(self.is_entrywise(terms.split(a)[1]) for a in part.args):
                 yield self.entrywise(x)
+        elif isinstance(part, DiagonalOf) and isinstance(part.args[0], MatAdd):
+            yield terms.scale(c, terms.add(*(terms.diagonal(a) for a in part.args[0].args)))
         elif self.is_entrywise(part):
             yield self.entrywise(x)
         elif isinstance(part, MatMul) and part not in terms.opaque:
@@ -183,8 +190,10 @@ class Simplifier:
             flat = expand_top(e)
         yield flat
         yield common_monomial(e)
+        yield common_monomial(e, max)
         if flat is not e:
             yield common_monomial(flat)
+            yield common_monomial(flat, max)
         if isinstance(flat, Add):
             yield from self.grouped(flat)
             denominators = [a for a in flat.args if has_denominator(a)]
@@ -263,7 +272,8 @@ class Simplifier:
             members = sorted(set(members))
             if len(members) > 1 and tuple(members) not in seen:
                 seen.add(tuple(members))
-                yield members, lambda members=members: self.pull_number(items, members)
+                yield members, lambda members=members: self.pull_number(items, members, min)
+                yield members, lambda members=members: self.pull_number(items, members, max)
         krons: dict[tuple[int, Any], list[int]] = {}
         for i, (_, p) in enumerate(items):
             if isinstance(p, sp.KroneckerProduct) and len(p.args) == 2:
@@ -279,7 +289,7 @@ class Simplifier:
             return ()
         return tuple(p.args) if isinstance(p, MatMul) and p not in self.terms.opaque else (p,)
 
-    def pull_out(self, items: list[tuple[Any, Any]], chains: list[tuple[Any, ...]], members: list[int], f: Any, side: int) -> Any:
+    def pull_out(self, items: list[tuple[Any, Any]], chains: list[tuple[Any, ...]], members: list[int], f: Any, side: int) -> Any | None:
         terms = self.terms
         rests = []
         for i in members:
@@ -288,6 +298,9 @@ class Simplifier:
             left = self.divide(end, f, side)
             rest = (left, *ch[1:]) if side == 0 else (*ch[:-1], left)
             rests.append(terms.mul(items[i][0], *rest))
+            number, body = terms.split(rests[-1]) if is_array(rests[-1]) else (S.One, None)
+            if isinstance(body, sp.Identity) and self.cost(number) > 3:
+                return None     # A x + (long number) x stays as it is
         inner = self.settle(terms.add(*rests))
         return terms.mul(f, inner) if side == 0 else terms.mul(inner, f)
 
@@ -298,9 +311,9 @@ class Simplifier:
         base, k = self.terms.base(end)
         return self.terms.power(base, k - 1)
 
-    def pull_number(self, items: list[tuple[Any, Any]], members: list[int]) -> Any | None:
+    def pull_number(self, items: list[tuple[Any, Any]], members: list[int], choose: Callable[..., Any]) -> Any | None:
         terms = self.terms
-        common = common_factor([items[i][0] for i in members])
+        common = common_factor([items[i][0] for i in members], choose)
         if common.is_Rational:
             return None
         inner = self.settle(terms.add(*(terms.scale(items[i][0] / common, items[i][1]) for i in members)))
@@ -433,8 +446,8 @@ def powers(term: Any) -> tuple[Any, dict[Any, Any]]:
     return number, found
 
 
-def common_factor(numbers: Sequence[Any]) -> Any:
-    """The largest product of powers (and equal rational) that divides every one of them."""
+def common_factor(numbers: Sequence[Any], choose: Callable[..., Any] = min) -> Any:
+    """The product of powers (and equal rational) that all have in common; of 1/s and 1/s² `min` takes 1/s², `max` 1/s."""
     parsed = [powers(c) for c in numbers]
     rationals = [abs(q) for q, _ in parsed]
     first = dict(parsed[0][1])
@@ -445,7 +458,7 @@ def common_factor(numbers: Sequence[Any]) -> Any:
                 del first[base]
             else:
                 a, b = first[base], other[base]
-                first[base] = min(a, b) if (a > 0) == (b > 0) else S.Zero
+                first[base] = (min(a, b) if a > 0 else choose(a, b)) if (a > 0) == (b > 0) else S.Zero
                 if first[base] == 0:
                     del first[base]
     content = rationals[0] if all(q == rationals[0] for q in rationals) else S.One
@@ -456,11 +469,11 @@ def common_factor(numbers: Sequence[Any]) -> Any:
     return Mul(sign, content, *(Pow(b, k) for b, k in first.items()))
 
 
-def common_monomial(e: Any) -> Any:
+def common_monomial(e: Any, choose: Callable[..., Any] = min) -> Any:
     """a b + a c = a (b + c) for the largest common power product of all terms."""
     if not isinstance(e, Add):
         return e
-    common = common_factor(e.args)
+    common = common_factor(e.args, choose)
     if common == 1:
         return e
     inner = Add(*(a / common for a in e.args))

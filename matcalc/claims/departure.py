@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sympy import MatrixSymbol, Symbol
 
-from matcalc.claims.diagnose import Case
 from matcalc.claims.points import FAILURES, finite
 from matcalc.numerics import check as judge
 from matcalc.numerics.evaluate import evaluate
@@ -21,6 +20,9 @@ from matcalc.numerics.functions import Array, inner, vec
 from matcalc.numerics.sample import Point
 from matcalc.terms.build import is_array
 from matcalc.terms.view import view
+
+if TYPE_CHECKING:
+    from matcalc.claims.diagnose import Case
 
 MOST_NODES = 60
 DIRECTIONS = 3
@@ -69,6 +71,16 @@ def departure(case: Case) -> Departure | None:
     if flat and turned(case):
         return Departure(flat[0], steps[flat[0] - 1], "you read the derivative off transposed")
     return None
+
+
+def chain_rule(case: Case) -> Iterator[str]:
+    """The functions that were not differentiated, or whose derivative was left out, in words."""
+    if case.result is None or case.claim.typed is None or case.kind not in ("gradient", "jacobian", "derivative") or case.constrained:
+        return
+    try:
+        yield from [words for _, words in found(case, locals_of(case.result), numbers=False)]
+    except FAILURES:
+        return
 
 
 def turned(case: Case) -> bool:
@@ -136,7 +148,7 @@ class Run:
         return total
 
 
-def found(case: Case, chain: list[Local]) -> Iterator[tuple[Local, str]]:
+def found(case: Case, chain: list[Local], *, numbers: bool = True) -> Iterator[tuple[Local, str]]:
     """The slips that lead to the claim, each with its words, from the outside in."""
     if not chain:
         return
@@ -146,7 +158,7 @@ def found(case: Case, chain: list[Local]) -> Iterator[tuple[Local, str]]:
         for j, (_, operand) in enumerate(local.moving):
             text = next(c.text for c in chain if c.node == operand)
             name = f"d({text})" if len(text) > 2 else f"d{text}"
-            for factor, words in SLIPS:
+            for factor, words in SLIPS if numbers else ():
                 if factor == 0 and len(local.moving) == 1:
                     continue
                 if leads(runs, chain, (k, j, factor)):

@@ -139,7 +139,8 @@ def together(found: list[Finding]) -> list[Finding]:
     origin = next((f for f in found if f.kind == "constant"), None)
     if part is None or origin is None:
         return found
-    both = replace(origin, words=part.words + origin.words.removeprefix("a term is missing").removeprefix("terms are missing"), right=part.right)
+    lost = part.words.removeprefix("a term is missing").removeprefix(": ")
+    both = replace(origin, words=origin.words.replace(" missing:", f" missing, {lost}:", 1), right=part.right)
     return [both if f is origin else f for f in found if f is not part]
 
 
@@ -650,6 +651,16 @@ def words_of(case: Case, edit: Edit) -> str:
             return f"{what} should be {show(other)}"
 
 
+# ---------------------------------------------------------------- slips
+
+def slips(case: Case) -> Iterator[Finding]:
+    """A function that was kept where its derivative belongs, or left out where the chain rule wants it."""
+    from matcalc.claims.departure import chain_rule
+
+    for words in islice(chain_rule(case), 1):
+        yield Finding("chain", 1.75, f"the chain rule went wrong: {words}", case.answer, edit=False)
+
+
 # ---------------------------------------------------------------- worlds
 
 def other_worlds(case: Case) -> Iterator[Finding]:
@@ -722,6 +733,6 @@ def twice(case: Case) -> Iterator[Finding]:
 
 # what is looked for, the likelier first; a search is left out where something less far-fetched than its limit was found
 LOOKS: tuple[tuple[float, Callable[[Case], Iterable[Finding]]], ...] = (
-    (9.0, whole), (1.9, structured), (1.5, occurrences), (1.5, other_functions), (1.8, terms_of_sums), (1.9, missing_part), (2.0, edited),
+    (9.0, whole), (1.9, structured), (1.5, occurrences), (1.5, other_functions), (1.8, terms_of_sums), (1.8, slips), (1.45, missing_part), (2.0, edited),
     (2.0, other_worlds), (2.3, inserted), (ENOUGH, twice),
 )

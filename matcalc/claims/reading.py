@@ -14,10 +14,8 @@ from matcalc.errors import DeclarationError, ShapeError
 from matcalc.language.declare import Declaration, near
 from matcalc.language.infer import Typed, infer
 from matcalc.language.parser import Parsed, parse
-from matcalc.language.size import ONE, Shape, Size
+from matcalc.language.size import ONE, Shape
 from matcalc.language.syntax import Node, postorder
-
-INDEXED = frozenset({"sumover", "unit"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +59,14 @@ def wanted_shape(question: Question, kind: str) -> Shape:
     """The shape of a derivative in the mixed layout."""
     f, x = question.typed.shape[question.typed.root], question.declaration(question.wrt).shape
     match kind:
-        case "gradient":
-            return x[::-1] if question.transposed else x
+        case "gradient" | "hvp":
+            return x[::-1] if question.transposed and kind == "gradient" else x
         case "jacobian":
             return f[0] * f[1], x[0] * x[1]
         case "hessian":
             return x[0] * x[1], x[0] * x[1]
+        case "quadratic":
+            return ONE, ONE
         case _:
             return f
 
@@ -122,7 +122,3 @@ def built(terms: Any, claim: Claim, root: Node) -> Any:
     else:
         typed = replace(claim.question.typed, symbols=declared)
     return build_all(terms, typed, root)[root]
-
-
-def is_size(value: object) -> bool:
-    return isinstance(value, Size) and value != ONE

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from matcalc import api
 from matcalc.claims.reading import Claim, built, declarations, read_claim, wanted_shape
-from matcalc.errors import DeclarationError, ShapeError, UndefinedError, UnsupportedError
-from matcalc.language.declare import canonical_name, parse_assumptions, parse_shapes
+from matcalc.errors import DeclarationError, ShapeError, UnsupportedError
+from matcalc.language.declare import canonical_name, near, parse_assumptions, parse_shapes
 from matcalc.language.infer import Typed, infer
 from matcalc.language.parser import parse
 from matcalc.language.size import shape_text
@@ -147,9 +147,12 @@ def check(expr: str, wrt: str, claim: str, shapes: api.Shapes = None, *, assume:
     if not isinstance(claim, str):
         raise DeclarationError("bad-claim", f"a claim is text, not {type(claim).__name__}")
     book = load_user_rules(rules) if isinstance(rules, str) else rules or rule_book()
-    question = api.ask(expr, wrt, shapes, assume, syntax)
-    asked = kind or kind_of(question)
-    result, structure, why = _answer(question, asked, book, constrained, seed)
+    if kind is not None and kind not in api.KINDS:
+        raise DeclarationError("unknown-kind", f"unknown kind `{kind}`", hint=near(kind, api.KINDS) or ", ".join(api.KINDS))
+    question = api.ask(expr, wrt, shapes, assume, syntax, kind=kind)
+    result, why = _answer(question, kind, book, constrained, seed)
+    asked, structure = (kind_of(question, kind), None) if result is None else (result.kind, result.structure)
+    question = with_direction(question, asked)
     program = parse(expr, known=api.known_names(declarations(question)), syntax=syntax)
     read = read_claim(claim, question, program, asked, syntax)
     return _judge(question, program, asked, constrained, structure, result, why, book, read, seed, start)
@@ -160,28 +163,34 @@ def check_all(expr: str, claims: Mapping[str, str], shapes: api.Shapes = None, *
     return {canonical_name(name): check(expr, name, claim, shapes, **options) for name, claim in claims.items()}
 
 
-def kind_of(question: api.Question) -> str:
-    """The derivative that the mixed layout defines; UndefinedError with advice if there is none."""
+def kind_of(question: api.Question, kind: str | None) -> str:
+    """The derivative that was asked for, or that the mixed layout defines."""
     f, x = question.typed.shape[question.typed.root], question.declaration(question.wrt).shape
-    if x[0].is_one and x[1].is_one:
-        return "derivative"
-    if f[0].is_one and f[1].is_one:
-        return "gradient"
-    if (f[0].is_one or f[1].is_one) and (x[0].is_one or x[1].is_one):
-        return "jacobian"
-    raise UndefinedError("undefined-derivative", f"the derivative of {shape_text(f)} by {shape_text(x)} is undefined in the mixed layout",
-                         hint="claim the Jacobian of the vecs with --kind jacobian", source=question.typed.source, span=question.typed.root.span)
+    numbers = [side[0].is_one and side[1].is_one for side in (f, x)]
+    return kind or ("derivative" if numbers[1] else "gradient" if numbers[0] else "jacobian")
 
 
-def _answer(question: api.Question, kind: str, book: RuleBook, constrained: bool, seed: int) -> tuple[api.Result | None, str | None, str]:
-    """The derived answer, the structure of the variable if it is constrained, and why there is no answer."""
+def with_direction(question: api.Question, kind: str) -> api.Question:
+    """The question with a symbol for the direction that a claim of this kind is linear in: dX, or V for second derivatives."""
+    if kind not in DIRECTIONS:
+        return question
+    d = question.declaration(question.wrt)
+    name = DIRECTIONS[kind].format(question.wrt)
+    direction = replace(d, name=name, properties=frozenset(), declared=False, why=f"a direction of {question.wrt}")
+    return replace(question, typed=replace(question.typed, unused={**question.typed.unused, name: direction}))
+
+
+DIRECTIONS = {"differential": "d{}", "hvp": "V", "quadratic": "V"}
+
+
+def _answer(question: api.Question, kind: str | None, book: RuleBook, constrained: bool, seed: int) -> tuple[api.Result | None, str]:
+    """The derived answer, or why there is none."""
     try:
-        result = api.answer(question, kind, book, constrained=constrained, expand=False, layout="mixed", seed=seed, start=time.perf_counter())
-        return result, result.structure, ""
+        return api.answer(question, kind, book, constrained=constrained, expand=False, layout="mixed", seed=seed, start=time.perf_counter()), ""
     except UnsupportedError as error:
         if constrained:
             raise
-        return None, None, error.message
+        return None, error.message
 
 
 def _judge(question: api.Question, program: Any, kind: str, constrained: bool, structure: str | None, result: api.Result | None, why: str,
@@ -214,7 +223,7 @@ def _judge(question: api.Question, program: Any, kind: str, constrained: bool, s
     checked = judge.Check(False, "skipped", len(place.points), None, "the shapes of the claim don't fit")
     if expr is not None:
         checked = judge.check(question.typed, question.wrt, kind, terms.transpose(expr) if question.transposed and kind == "gradient" else expr,
-                              structure=structure, seed=seed)
+                              structure=structure, seed=seed, direction=result.direction if result is not None else None)
         ok = ok and checked.status != "failed"
         if ok and checked.status == "verified" and checked.reason:
             notes.append(checked.reason)

@@ -452,6 +452,9 @@ class Expression(Calls):
         if token.kind == "name" and not of_e and not negative and self.letter_transposes(token):
             self.i += 1
             return "T", Node("symbol", (), "T", (start, token.end))
+        if token.kind == "sup" and token.text == "T":  # X^⊤
+            self.i += 1
+            return ("-T" if negative else "T"), Node("symbol", (), "T", (start, token.end))
         node = self.operand(token)
         return "power", folded(make("neg", (node,), (start, node.span[1])), None) if negative else node
 

@@ -170,9 +170,8 @@ class _Program:
                 lets[name] = let = Node("let", (node,), fresh, node.span)
                 definitions.append((fresh, let))
         assert root is not None
-        return Parsed(
-            root, self.source, self.syntax, tuple(dict.fromkeys([*all_notes, *names.notes])), tuple(declarations), tuple(definitions)
-        )
+        said = tuple(dict.fromkeys([*all_notes, *names.notes]))
+        return Parsed(root, self.source, self.syntax, said, tuple(declarations), tuple(definitions))
 
     def statements(self) -> tuple[list[list[Token]], list[str]]:
         """The statements as token lists without their separators, and the texts of the declarations."""

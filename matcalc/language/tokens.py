@@ -24,7 +24,7 @@ from matcalc.errors import LanguageError
 
 MAX_LENGTH = 100_000  # characters in one text; longer ones are surely not formulas
 MAX_DIGITS = 400  # digits in one number, exponents included
-MAX_NESTING = 200  # brackets within brackets
+MAX_NESTING = 100  # brackets within brackets
 CLOSERS = {"(": ")", "[": "]", "{": "}", "⟨": "⟩", ".(": ")"}
 BARS = {"|": "|", "||": "||", "<|": "|>", "<||": "||>"}
 

@@ -25,12 +25,14 @@ from matcalc.language.syntax import postorder
 from matcalc.program.reading import Program
 from matcalc.rulebook.load import RuleBook
 from matcalc.terms.build import Terms, is_array
+from matcalc.terms.nodes import MatrixFunction, op_name
 from matcalc.terms.view import translate, view
 
 if TYPE_CHECKING:
     from matcalc.numerics.check import Check
 
 WORTH_A_NAME = 8            # what naming a term has to save, in symbols and operations
+POSITIVE = frozenset({"softmax", "exp", "sigmoid", "softplus"})
 LEAVES = (sp.MatrixSymbol, sp.Identity, sp.OneMatrix, sp.ZeroMatrix)
 MOST_PARTS = 8              # longest sum that is simplified as a whole
 MOST_SUBSTITUTED = 60       # the cost of the longest cotangent that is tried in the place of its name
@@ -430,6 +432,7 @@ def operands(terms: Terms, node: Any) -> tuple[Any, ...]:
 def conditions(listing: Listing) -> tuple[str, ...]:
     """Where the gradients hold, each condition in terms of the names before it."""
     from matcalc.calculus.conditions import conditions as of
+    from matcalc.output.unicode import unicode
 
     found: dict[str, None] = {}
     terms, nothing = listing.terms, S.Zero
@@ -438,8 +441,17 @@ def conditions(listing: Listing) -> tuple[str, ...]:
             found.update(dict.fromkeys(of(terms, line.expr, nothing)))
     for line in listing.backward:
         found.update(dict.fromkeys(of(terms, nothing, line.expr)))
-    return tuple(text for text in found
-                 if not (text.endswith("are non-zero") and text.replace("are non-zero", "are positive") in found))
+    needless = {f"entries of {unicode(symbol)} are {what}" for symbol in positive(listing) for what in ("positive", "non-zero")}
+    return tuple(text for text in found if text not in needless and not (
+        text.endswith("are non-zero") and text.replace("are non-zero", "are positive") in found))
+
+
+def positive(listing: Listing) -> Iterator[Any]:
+    """The definitions whose entries are positive whatever the variables are."""
+    for line in listing.forward:
+        x = listing.terms.split(line.expr)[1] if is_array(line.expr) else line.expr
+        if isinstance(x, MatrixFunction) and op_name(x) in POSITIVE and line.name:
+            yield listing.terms.symbol(line.name, *listing.terms.shape(line.expr))
 
 
 def is_bare(x: Any) -> bool:

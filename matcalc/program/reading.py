@@ -7,7 +7,7 @@ asked for is known.  Cutting costs as much as the text is long.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -113,52 +113,61 @@ def in_order(parsed: Parsed) -> None:
 
     The parser keeps such a program readable by giving the later definition a fresh name; here it is an error.
     """
+    lefts = list(left_sides(parsed))
+    if all(name == written for (name, _), (written, _) in zip(parsed.definitions, lefts, strict=True)):
+        return
     first: dict[str, Span] = {}
     reads: dict[str, set[str]] = {}
-    bodies: dict[str, Node] = {}
-    for name, let in parsed.definitions:
-        body = let.args[0]
-        below = {n.value for n in postorder([body], lambda n: () if n.op == "let" else n.args) if n.op in ("let", "symbol")}
-        written, span = left_side(parsed, let)
+    bodies: list[Node] = []
+    renamed: list[tuple[str, Span]] = []
+    for (name, let), (written, span) in zip(parsed.definitions, lefts, strict=True):
         if written in first:
             raise LanguageError("defined-twice", f"{written} is defined twice", span=span, source=parsed.source,
                                 labels=((span, "and here"), (first[written], "here")), hint="give the second one a name of its own")
         first[written] = span
-        reads[written] = below
-        bodies[written] = body
-    for name, let in parsed.definitions:
-        written, span = left_side(parsed, let)
-        if written == name:
-            continue
+        reads[written] = {n.value for n in named_in(let.args[0])}
+        bodies.append(let.args[0])
+        if written != name:
+            renamed.append((written, span))
+    for written, span in renamed:
         cycle = circle(written, reads)
         if cycle == [written]:
             raise LanguageError("cyclic-definition", f"{written} is defined by itself", span=span, source=parsed.source,
                                 hint=f"call the new value {free_name(written, parsed)}")
         if cycle:
-            raise LanguageError("cyclic-definition", f"{' and '.join(cycle)} are defined by each other", span=span, source=parsed.source,
-                                labels=tuple((first[other], "") for other in cycle if other != written))
-        use = next((n.span for body in [*bodies.values(), parsed.root] for n in postorder([body], lambda n: () if n.op == "let" else n.args)
-                    if n.op == "symbol" and n.value == written), span)
+            raise LanguageError("cyclic-definition", f"{' and '.join(sorted(cycle))} are defined by each other", span=span,
+                                source=parsed.source, labels=tuple((first[other], "") for other in cycle if other != written))
+        use = next((n.span for body in [*bodies, parsed.root] for n in named_in(body) if n.op == "symbol" and n.value == written), span)
         raise LanguageError("used-before-definition", f"{written} is used before it is defined", span=use, source=parsed.source,
                             labels=((span, "defined only here"),), hint=f"move the definition of {written} up")
 
 
-def left_side(parsed: Parsed, let: Node) -> tuple[str, Span]:
-    """The name that a definition was given in the source, and where."""
-    source, start = parsed.source, let.args[0].span[0]
-    equals = max(source.rfind(mark, 0, start) for mark in ("=", "<-", "←", "≔"))
-    if equals < 0:
-        return let.value, let.span
-    end = equals - (source[equals - 1:equals] == ":")
-    begin = max(source.rfind(mark, 0, end) + len(mark) for mark in ("\n", ";", "\\\\"))
-    words = source[begin:end]
-    left = words.strip(" \t\r&")
-    at = begin + words.find(left)
-    name = canonical_name(left)
-    span = (at, at + len(left))
-    if name == let.value or re.fullmatch(re.escape(name) + r"_\d+", let.value):
-        return name, span
-    return let.value, span      # a spelling of its own, which the parser has understood
+def named_in(body: Node) -> Iterator[Node]:
+    """The symbols and definitions that a body mentions itself."""
+    return (n for n in postorder([body], lambda n: () if n.op == "let" else n.args) if n.op in ("let", "symbol"))
+
+
+def left_sides(parsed: Parsed) -> Iterator[tuple[str, Span]]:
+    """The name that each definition was given in the source, and where."""
+    source, cursor = parsed.source, 0
+    for value, let in parsed.definitions:
+        body = let.args[0]
+        if body.op == "let":        # b = a: the node is that of a
+            equals = source.find("=", cursor)
+        else:
+            equals = max(source.rfind(mark, cursor, body.span[0]) for mark in ("=", "<-", "←", "≔"))
+            cursor = max(cursor, body.span[1])
+        if equals < 0:
+            yield value, let.span
+            continue
+        cursor = max(cursor, equals + 1)
+        end = equals - (source[equals - 1:equals] == ":")
+        begin = max([0, *(at + len(mark) for mark in ("\n", ";", "\\\\") if (at := source.rfind(mark, 0, end)) >= 0)])
+        left = source[begin:end].strip(" \t\r&")
+        at = begin + source[begin:end].find(left)
+        name = canonical_name(left)
+        same = name == value or re.fullmatch(re.escape(name) + r"_\d+", value)
+        yield (name if same else value), (at, at + len(left))       # or a spelling that only the parser understands
 
 
 def circle(name: str, reads: Mapping[str, set[str]]) -> list[str]:

@@ -14,7 +14,7 @@ from matcalc.errors import MatcalcError
 from matcalc.solve import affine
 from matcalc.solve.bounds import Signs
 from matcalc.solve.found import Found
-from matcalc.solve.problem import Problem
+from matcalc.solve.problem import TIED, Problem
 from matcalc.solve.special import entry_roots, is_zero, roots
 from matcalc.terms.build import is_array
 
@@ -30,7 +30,7 @@ def kkt(p: Problem) -> Found | None:
     known = [r for r in rows if r is not None]
     if p.terms.shape(p.x)[1] == 1:
         return of_vector(p, a, known)
-    if len(known) != 1:
+    if len(known) != 1 or p.words & TIED:
         return None
     return of_matrix(p, a, known[0])
 

@@ -28,8 +28,8 @@ from matcalc.terms.view import children
 
 Method = Callable[[Problem], Found | None]
 UNCONSTRAINED: tuple[Method, ...] = (
-    special.procrustes, special.rayleigh, affine.residual, lambda p: affine.solve(p, p.g), special.multiplied, special.one_number, special.entrywise)
-CONSTRAINED: tuple[Method, ...] = (special.procrustes, special.rayleigh, constrained.kkt, constrained.separable)
+    special.procrustes, special.rayleigh, affine.residual, lambda p: affine.solve(p, p.g), special.multiplied, special.one_number, special.entrywise, special.quadratic)
+CONSTRAINED: tuple[Method, ...] = (special.procrustes, special.rayleigh, special.eigenspace, constrained.kkt, constrained.separable)
 
 
 def solve(expr: Any, wrt: str, shapes: Any = None, *, assume: Iterable[str] = (), subject_to: Iterable[str] = (), syntax: str = "auto",
@@ -72,9 +72,10 @@ def structured(p: Problem) -> Problem:
     if kept:
         p.notes.append(f"{name} was taken as free, not as {' '.join(sorted(kept))}")
     extra: list[Constraint] = []
-    if "unit" in p.words and is_array(p.x):
+    known = [c.expr for c in p.constraints]
+    if "unit" in p.words and is_array(p.x) and not any(e in known for e in (terms.norm(p.x) - 1, terms.norm(p.x) ** 2 - 1)):
         extra.append(declared(p, f"{name}' {name} = 1", terms.add(terms.inner(p.x, p.x)) - 1))
-    if "simplex" in p.words and is_array(p.x):
+    if "simplex" in p.words and is_array(p.x) and terms.total(p.x) - 1 not in known:
         extra.append(declared(p, f"sum({name}) = 1", terms.total(p.x) - 1))
         p.notes.append(f"of the simplex only sum({name}) = 1 was used; the entries may come out negative")
     p.constraints += tuple(extra)
@@ -101,24 +102,37 @@ def finished(p: Problem, found: Found, seed: int, start: float) -> Solution | No
     kind = classify(p, found)
     expr = p.neat(found.expr)
     conditions = conditions_of(p, found, kind)
-    if check(kind.among or p, expr, kind.kind, conditions, seed).status == "failed":
-        kind = Kind("solution" if p.f is None else "stationary")
-        conditions = conditions_of(p, found, kind)
-        if check(p, expr, kind.kind, conditions, seed).status == "failed":
+    verdict = check(kind.among or p, expr, kind.kind, conditions, seed)
+    if not verdict.ok:
+        weaker = Kind("solution" if p.f is None else "stationary")
+        conditions = conditions_of(p, found, weaker)
+        other = check(p, expr, weaker.kind, conditions, seed)
+        if other.status == "failed" or not other.ok and found.method == special.BY_MULTIPLICATION:
             return None
+        kind, verdict = weaker, other
     said = unique((*conditions, *(Condition(c) for c in elsewhere(p, found.expr))))
-    alternatives = tuple(replace(a, expr=p.neat(a.expr)) for a in found.alternatives)
+    alternatives = tuple(replace(a, expr=p.neat(a.expr), kind=a.kind or at(p, found, a, seed)) for a in found.alternatives)
     notes = [*p.notes, *found.notes, *kind.notes]
     if any(a.when == affine.LEAST_NORM for a in alternatives):
         shown = special.show(next(a.expr for a in alternatives if a.when == affine.LEAST_NORM))
         rank = " and ".join(c.text for c in conditions if "rank" in c.text or "invertible" in c.text)
         if rank:
             notes.append(f"{rank}; otherwise {p.question.wrt} = {shown} is the solution of least norm")
+    if not verdict.ok:
+        notes.append(f"not checked numerically: {verdict.reason}")
     if found.method == affine.LEAST_SQUARES:
         notes.append("an exact solution where there is one, and the nearest to it otherwise")
     return Solution(p.question, expr, kind.kind, tuple(c.text for c in said), tuple(dict.fromkeys(notes)), found.method, kind.reasons,
                     alternatives, tuple(p.neat(m) for m in found.multipliers), time.perf_counter() - start, p, found, conditions, seed,
                     kind.among)
+
+
+def at(p: Problem, found: Found, other: Alternative, seed: int) -> str | None:
+    """The kind of another root, by its own Hessian."""
+    if other.when != special.ANOTHER:
+        return None
+    kind = classify(p, replace(found, expr=other.expr))
+    return kind.kind if check(p, other.expr, kind.kind, kind.conditions, seed).ok else None
 
 
 def conditions_of(p: Problem, found: Found, kind: Kind) -> tuple[Condition, ...]:
@@ -239,7 +253,8 @@ def in_domain(p: Problem, expr: Any) -> Iterator[Condition]:
         if (signs.entries(expr) if is_array(expr) else signs.number(expr)).positive:
             yield from signs.needs.values()
         else:
-            shown = special.show(expr)
+            part = expr if is_array(expr) else sp.Mul(*(f for f in sp.Mul.make_args(expr) if not signs.number(f).positive))
+            shown = special.show(part)
             yield Condition(f"entries of {shown} are positive" if is_array(expr) else f"{shown} > 0", "positive", expr)
 
 

@@ -26,9 +26,9 @@ from matcalc.terms.build import Terms, is_array
 from matcalc.terms.nodes import MatrixFunction, MatrixSum, op_name
 from matcalc.terms.view import children, translate
 
-SYMMETRIC = frozenset({"symmetric", "spd", "psd", "diagonal"})
+TIED = frozenset({"symmetric", "spd", "psd", "skew"})
 STEP = "d#x"            # the direction in which the equation is linearized
-FREE = frozenset({"diagonal", "lower", "upper", "skew", "onehot", "toeplitz"})      # structures that are not kept
+FREE = frozenset({"diagonal", "lower", "upper", "onehot", "toeplitz"})      # structures that are not kept
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class Problem:
 
     @property
     def symmetric(self) -> bool:
+        """Whether the unknown is symmetric."""
         return bool(self.words & {"symmetric", "spd", "psd"})
 
     def mentions(self, e: Any, leaf: Any = None) -> bool:
@@ -136,7 +137,8 @@ def build(question: api.Question, typed: Typed, constraints: list[tuple[str, Nod
     words = full.get(name, frozenset())
     free = {n: w - api.STRUCTURAL if n == name else w for n, w in full.items()}
     larger = api.orders(typed)
-    terms = Terms({**full, STEP: words & SYMMETRIC - {"diagonal"}}, larger)
+    kept = frozenset({"skew"} & words or {"symmetric"} if words & TIED else ())
+    terms = Terms({**full, STEP: kept}, larger)
     loose = terms if free == full else Terms(free, larger)
     f = api.build(loose, typed)
     x_loose, x = (t.symbol(name, *question.shape_of(name)) for t in (loose, terms))
@@ -150,8 +152,10 @@ def build(question: api.Question, typed: Typed, constraints: list[tuple[str, Nod
         g, f = translate(terms, loose, g), translate(terms, loose, f)
         engine = Engine.of(terms, book)
     g = Simplifier(terms, (*simplify.rewrites, *rewrites(terms, book, g)))(g)
-    if not equation and words & {"symmetric", "spd", "psd"} and is_array(g) and terms.transpose(g) != g:
-        g = simplify(terms.scale(S.Half, terms.add(g, terms.transpose(g))))
+    if not equation and words & TIED and is_array(g):       # the part of the gradient in the space of the unknown
+        sign = S.NegativeOne if "skew" in words else S.One
+        if terms.transpose(g) != terms.scale(sign, g):
+            g = simplify(terms.scale(S.Half, terms.add(g, terms.scale(sign, terms.transpose(g)))))
     found = []
     for text, left, right in constraints:
         built = [api.build_all(terms, typed, side)[side] for side in (left, right)]
@@ -224,7 +228,13 @@ def upright(terms: Terms, e: Any) -> Any:
 
 def negated(terms: Terms, f: Any) -> Any | None:
     """−f for a sum with no more positive than negative terms, or its vec; None for anything else."""
-    if isinstance(f, MatrixFunction) and op_name(f) == "vec":
+    if isinstance(f, sp.MatMul) and is_array(f.args[0]):
+        for i, g in enumerate(f.args):
+            turned = negated(terms, g)
+            if turned is not None:
+                return terms.make(sp.MatMul, (*f.args[:i], turned, *f.args[i + 1:]), terms.shape(f))
+        return None
+    if isinstance(f, MatrixFunction) and op_name(f) in ("vec", "unvec"):
         inner = negated(terms, f.operands[0])
         return None if inner is None else terms.make(MatrixFunction, (f.args[0], inner, *f.args[2:]), terms.shape(f))
     if not isinstance(f, sp.MatAdd):

@@ -4,6 +4,7 @@ Part of the solving stage.  Each function tries one method on a problem and retu
 """
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -17,7 +18,7 @@ from matcalc.solve.found import Alternative, Found
 from matcalc.solve.problem import Problem, pulled, summed
 from matcalc.solve.scalars import back, plain
 from matcalc.terms.build import is_array
-from matcalc.terms.nodes import Entry, MatrixFunction
+from matcalc.terms.nodes import Entry, MatrixFunction, ScalarFunction, op_name
 
 # ---------------------------------------------------------------------- by multiplication
 
@@ -25,9 +26,15 @@ from matcalc.terms.nodes import Entry, MatrixFunction
 def stripped(p: Problem, g: Any) -> Any:
     """g without its factors that are numbers: they don't vanish where g is defined."""
     if not is_array(g):
-        return g
+        signs = Signs(p.terms)
+        kept = [f for f in sp.Mul.make_args(g) if p.mentions(f) and not (signs.number(f).positive or signs.number(f).negative)]
+        return sp.Mul(*kept) if kept else g
     c, rest = p.terms.split(g)
     return rest if p.mentions(c) else g
+
+
+BY_MULTIPLICATION = "multiplied by the unknown"
+ANOTHER = "another root"
 
 
 def multiplied(p: Problem) -> Found | None:
@@ -51,8 +58,8 @@ def multiplied(p: Problem) -> Found | None:
             return None
         made = terms.add(*parts)
         found = affine.solve(p, made) if not inverted_inside(p, made) else None
-        if found is not None:
-            return found
+        if found is not None and not is_zero(found.expr):       # X = 0 would come from the multiplication
+            return replace(found, method=f"{BY_MULTIPLICATION}: {found.method}")
     return None
 
 
@@ -74,13 +81,13 @@ def one_number(p: Problem) -> Found | None:
     if is_array(p.x) or is_array(p.g):
         return None
     signs = Signs(p.terms)
-    g = polynomial(p, p.g)
+    g = polynomial(p, stripped(p, p.g))
     solutions = roots(p, g, p.x, signs)
     if not solutions:
         return None
     first, *rest = solutions
     return Found(first, "one equation in one number", g, S.Zero, (), (),
-                 tuple(Alternative(s, "another root") for s in rest))
+                 tuple(Alternative(s, ANOTHER) for s in rest))
 
 
 def polynomial(p: Problem, g: Any) -> Any:
@@ -102,7 +109,7 @@ def polynomial(p: Problem, g: Any) -> Any:
 
 def roots(p: Problem, g: Any, t: Any, signs: Signs) -> list[Any]:
     """The real solutions of g = 0 that can be told to be real, one that is positive first."""
-    inner, letters = plain(g, signs, keep=t)
+    inner, letters = plain(opened(g, t), signs, keep=t)
     if any(containing(p, node, t) for node in letters.values()):
         return []
     unknown = sp.Dummy("t", positive=True) if signs.number(t).positive else sp.Dummy("t", real=True)
@@ -117,6 +124,12 @@ def roots(p: Problem, g: Any, t: Any, signs: Signs) -> list[Any]:
     return [back(s, letters) for s in good]
 
 
+def opened(g: Any, t: Any) -> Any:
+    """Functions that sympy doesn't know, written by those that it does: sigmoid(t) = 1/(1 + exp(−t))."""
+    made = {n: 1 / (1 + sp.exp(-n.operands[0])) for n in walk(g) if isinstance(n, ScalarFunction) and op_name(n) == "sigmoid" and t in walk(n)}
+    return g.xreplace(made) if made else g
+
+
 def containing(p: Problem, e: Any, leaf: Any) -> bool:
     return p.mentions(e, leaf) if leaf == p.x else leaf in walk(e)
 
@@ -129,7 +142,7 @@ def entrywise(p: Problem) -> Found | None:
     if not found:
         return None
     first, *rest = found
-    return Found(first, "entry by entry", p.g, p.zero(), (), (), tuple(Alternative(s, "another root") for s in rest))
+    return Found(first, "entry by entry", p.g, p.zero(), (), (), tuple(Alternative(s, ANOTHER) for s in rest))
 
 
 def entry_roots(p: Problem, g: Any) -> list[Any]:
@@ -217,6 +230,65 @@ def rayleigh(p: Problem) -> Found | None:
                  (*notes, f"stationary points are the eigenvectors{any_length}"),
                  (Alternative(best[1], "for the smallest eigenvalue", kinds[1]),), kind=kinds[0],
                  reasons=("the Rayleigh quotient lies between the extreme eigenvalues and reaches them",), unknown=lam)
+
+
+def eigenspace(p: Problem) -> Found | None:
+    """tr(W' P W) where W' W = I is held: eigenvectors of the k largest (smallest) eigenvalues."""
+    terms, x = p.terms, p.x
+    rows, cols = terms.shape(x)
+    if p.f is None or 1 in (rows, cols) or len(p.constraints) != 1:
+        return None
+    gram = terms.sub(terms.mul(terms.transpose(x), x), terms.identity(cols))
+    if p.constraints[0].expr not in (gram, terms.scale(S.NegativeOne, gram)):
+        return None
+    a = affine.affine(p, p.g)
+    side = affine.one_product(p, a.linear) if a is not None and is_zero(a.constant) else None
+    if a is None or side is None or side.flipped or not isinstance(side.right, sp.Identity) or terms.transpose(side.left) != side.left:
+        return None
+    sign = Signs(terms).number(a.scale).sign
+    if not sign or isinstance(side.left, sp.Identity):
+        return None
+    vectors = terms.function("eigvecs", side.left)
+    last = terms.mul(vectors, terms.blocks(2, 1, (terms.zeros(rows - cols, cols), terms.identity(cols))))
+    first = terms.mul(vectors, terms.blocks(2, 1, (terms.identity(cols), terms.zeros(rows - cols, cols))))
+    kinds = ("maximum", "minimum") if sign > 0 else ("minimum", "maximum")
+    name = p.question.wrt
+    multiplier = terms.symbol("Lambda" if "Lambda" not in p.typed.symbols else "Kappa", cols, cols)
+    notes = (f"the columns of {name} are the eigenvectors of {show(side.left)} for its {cols} largest eigenvalues, up to a rotation",)
+    return Found(last, "trace of a quadratic form: eigenproblem", terms.mul(side.left, x), terms.mul(x, multiplier), (), notes,
+                 (Alternative(first, f"for the {cols} smallest eigenvalues", kinds[1]),), kind=kinds[0],
+                 reasons=("Ky Fan: the sum of the largest eigenvalues is the largest value",), unknown=multiplier)
+
+
+def quadratic(p: Problem) -> Found | None:
+    """a X + B + c X⁻¹ = 0 for X ≻ 0 and symmetric B: X commutes with B, and X = (−B + (B² − 4 a c I)^½) / (2 a)."""
+    terms, x = p.terms, p.x
+    if "spd" not in p.words or not is_array(p.g):
+        return None
+    first, last, constant = [], [], []
+    for c, chain in pulled(terms, summed(terms, p.g)):
+        if p.mentions(c):
+            return None
+        if not any(p.mentions(f) for f in chain):
+            constant.append(terms.mul(c, *chain))
+        elif chain == [x]:
+            first.append(c)
+        elif chain == [terms.inverse(x)]:
+            last.append(c)
+        else:
+            return None
+    a, b, c = sp.Add(*first), terms.add(p.zero(), *constant), sp.Add(*last)
+    signs = Signs(terms)
+    if not (signs.number(a).positive and signs.number(c).negative or signs.number(a).negative and signs.number(c).positive):
+        return None
+    if terms.transpose(b) != b:
+        return None
+    if signs.number(a).negative:
+        a, b, c = -a, terms.scale(S.NegativeOne, b), -c
+    eye = terms.identity(terms.shape(x)[0])
+    root = terms.function("sqrtm", p.simplify(terms.sub(terms.mul(b, b), terms.scale(4 * a * c, eye))))
+    return Found(terms.scale(1 / (2 * a), terms.sub(root, b)), "quadratic matrix equation: X commutes with its coefficient",
+                 terms.add(terms.scale(a, terms.mul(x, x)), terms.mul(b, x)), terms.scale(-c, eye))
 
 
 def show(e: Any) -> str:
@@ -326,4 +398,4 @@ def procrustes(p: Problem) -> Found | None:
                  reasons=(f"tr({name}ᵀ M) is at most the sum of the singular values of M, and reaches it at U Vᵀ",))
 
 
-__all__ = ["entry_roots", "entrywise", "is_zero", "multiplied", "one_number", "procrustes", "quadratic_form", "rayleigh", "roots", "show", "stripped"]
+__all__ = ["ANOTHER", "BY_MULTIPLICATION", "eigenspace", "entry_roots", "entrywise", "is_zero", "multiplied", "one_number", "procrustes", "quadratic", "quadratic_form", "rayleigh", "roots", "show", "stripped"]

@@ -74,7 +74,7 @@ class Judge:
         if "orthogonal" in words:
             return nearest_orthogonal
         if not self.constraints:
-            return (lambda y: (y + y.T) / 2) if self.p.symmetric or words & {"diagonal"} else (lambda y: y)
+            return (lambda y: (y + y.T) / 2) if self.p.symmetric else (lambda y: (y - y.T) / 2) if "skew" in words else (lambda y: y)
         matrix = self._jacobian(point, x)
         other = self._jacobian(point, x + 0.3)
         if matrix is not None and other is not None and np.allclose(matrix, other, atol=1e-6 * max(1.0, float(np.abs(matrix).max()))):

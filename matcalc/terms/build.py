@@ -104,7 +104,7 @@ class Terms:
             if cls is DiagMatrix:       # sympy keeps these two beside the arguments
                 node._shape, node._vector = shape, args[0]  # type: ignore[attr-defined]
             self._nodes[key] = node
-            self._order[node] = len(self._order)
+            self._order.setdefault(node, len(self._order))
             if shape is not None:
                 self._shape[node] = shape
         return node
@@ -208,6 +208,10 @@ class Terms:
                 else:
                     found.setdefault(rest, []).append(c)
         parts = {part: Add(*cs) if len(cs) > 1 else cs[0] for part, cs in found.items()}
+        diagonals = [part for part in parts if isinstance(part, DiagMatrix)]
+        if len(diagonals) > 1:      # diag(u) + diag(v) = diag(u + v)
+            merged = self.diag(self.add(*(self.scale(parts.pop(part), part.args[0]) for part in diagonals)))
+            return self.add(*(self.scale(c, part) for part, c in parts.items()), merged) if parts else merged
         return self.sum_of({part: c for part, c in parts.items() if c != 0}, shape)
 
     def sum_of(self, parts: dict[Any, Any], shape: Shape) -> Any:
@@ -671,6 +675,8 @@ class Terms:
 
     def scalar(self, name: str, s: Any) -> Any:
         """f(s) of a number."""
+        if name == "sign" and isinstance(s, Mul) and len(s.args) > 1:
+            return Mul(*(self.scalar("sign", f) for f in s.args))
         if name == "abs":
             if s.is_nonnegative:
                 return s
@@ -783,7 +789,11 @@ class Terms:
     def upright(self, x: Any) -> Any:
         """x or x', whichever has fewer transposes: on the diagonal they agree."""
         flipped = self.transpose(x)
-        return flipped if self.transposes(flipped) < self.transposes(x) else x
+        return min((x, flipped), key=lambda y: (self.transposes(y), self.leaves(y)))
+
+    def leaves(self, x: Any) -> list[int]:
+        """The factors of a term by the order in which they were first written."""
+        return [self.order(a) for a in x.args if is_array(a)] if isinstance(x, MatAdd | MatMul) else [self.order(x)]
 
     def transposes(self, x: Any) -> int:
         """Transposes among the factors of the terms of x."""
@@ -982,23 +992,24 @@ class Terms:
             return self.scalar("abs", x)
         c, x = self.split(x)
         rational, symbolic = c.as_coeff_Mul()
+        size = abs(rational)
         if symbolic != 1 and (symbolic.is_nonnegative or symbolic.is_real):
-            rational, symbolic = Mul(rational, self.scalar("abs", symbolic)), ONE
+            size, symbolic = Mul(size, self.scalar("abs", symbolic)), ONE
         if symbolic != 1:
             x = self.scale(symbolic, x)
         if isinstance(x, ZeroMatrix):
             return S.Zero
         if isinstance(x, KroneckerProduct):
-            return Mul(abs(rational), *(self.norm(a) for a in x.args))
+            return Mul(size, *(self.norm(a) for a in x.args))
         if isinstance(x, OneMatrix):
-            return abs(rational) * sp.sqrt(Mul(*self.shape(x)))
+            return size * sp.sqrt(Mul(*self.shape(x)))
         if isinstance(x, Identity):
-            return abs(rational) * sp.sqrt(self.shape(x)[0])
+            return size * sp.sqrt(self.shape(x)[0])
         flipped = self.transpose(x)
         sign, flipped = self.split(flipped) if symbolic == 1 else (ONE, flipped)
         if abs(sign) == 1 and (self._rank((flipped,)) < self._rank((x,)) or isinstance(x, Transpose)):
             x = flipped
-        return Mul(abs(rational), self.number("norm", x))
+        return Mul(size, self.number("norm", x))
 
     def number(self, op: str, *args: Any) -> Any:
         """op(args) as a number."""
@@ -1048,6 +1059,11 @@ class Terms:
         if row.entrywise:
             return self.apply(op, args[0])
         shape = self.signature_shape(op, args)
+        if op in ("max", "min", "logsumexp") and isinstance(args[0], MatAdd) and args[0] not in self.opaque:
+            shift = [self.split(a)[0] for a in args[0].args if isinstance(self.split(a)[1], OneMatrix)]
+            if shift:       # max(x + c) = max(x) + c
+                rest = self.add(*(a for a in args[0].args if not isinstance(self.split(a)[1], OneMatrix)))
+                return Add(shift[0], self.function(op, rest))
         if op in ("dexpm", "dlogm", "dsqrtm", "blockinner", "blocksum", "lower", "upper", "lowerhalf"):
             return self._linear_function(op, args, shape)
         if shape == (1, 1):

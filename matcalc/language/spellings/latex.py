@@ -313,7 +313,7 @@ class _Reader:
             self.leave_out(token, stream.next().text[1:], stream, out)
         elif name == "forall":
             self.stopped = True
-        elif name == "partial" and stream.next_text() == "_" or name == "nabla":
+        elif (name == "partial" and stream.next_text() == "_") or name == "nabla":
             self.nabla(token, stream, out)
         elif name in ("argmin", "argmax", "minimize", "maximize"):
             self.leave_out(token, name, stream, out)

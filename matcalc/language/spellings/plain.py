@@ -304,7 +304,7 @@ class Names:
             return False
         if tokens[i].kind == "sup" or tokens[i].text in ("^", "'", ")", ",", "+", "-"):
             return False
-        window = tokens[i : i + 200]
+        window = [*tokens[i : i + 200], tokens[-1], tokens[-1]]
         return any(
             (t.kind == "sub" and t.text == index) or (t.text == "_" and index in (u.text, v.text))
             for t, u, v in zip(window, window[1:], window[2:], strict=False)

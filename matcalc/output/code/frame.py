@@ -123,10 +123,9 @@ def _number(name, value):
     "torch": '''
 def _number(name, value):
     """The value as a tensor without axes, which takes the type of what it is combined with."""
-    a = torch.as_tensor(value)
-    if a.numel() != 1 or a.is_complex():
+    if isinstance(value, complex) or torch.is_tensor(value) and (value.is_complex() or value.numel() != 1):
         raise TypeError(f"{name} must be a real number, not {value!r}")
-    return a.reshape(()).to(torch.float64)
+    return value.reshape(()).to(torch.float64) if torch.is_tensor(value) else torch.tensor(float(value), dtype=torch.float64)
 ''',
     "array-api": '''
 def _number(name, xp, value, like):

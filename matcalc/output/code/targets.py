@@ -308,20 +308,22 @@ JAX = Target(
 TORCH = Target(
     "torch", "PyTorch", "python",
     python("torch", diagm="diag", outer="outer") | {
+        "spread number": ("{0:30} * torch.ones({shape}{like})", MUL),
         "max0": ("{0:60}.amax(dim=0)", ATOM), "max1": ("{0:60}.amax(dim=1)", ATOM), "trace": call("torch.trace"),
         "vdot": ("({0:30} * {1:40}).sum()", ATOM), "sigmoid": call("torch.sigmoid"), "relu": call("torch.relu"),
         "softmax": ("torch.softmax({0}, dim=0)", ATOM), "softmax 0": ("torch.softmax({0}, dim=0)", ATOM),
         "softmax 1": ("torch.softmax({0}, dim=1)", ATOM), "logsumexp": ("torch.logsumexp({0:60}.reshape(-1), dim=0)", ATOM),
         "softplus": ("torch.logaddexp({0}, torch.zeros_like({0}))", ATOM), "erf": call("torch.erf"), "Phi": call("torch.special.ndtr"),
         "expm": call("torch.linalg.matrix_exp"), "maximum": ("torch.clamp({0}, min={1})", ATOM),
-        "solve_chol": ("torch.cholesky_solve({0b}, {0a})", ATOM), "eigvals": call("torch.linalg.eigvalsh"),
+        "solve_chol": ("torch.cholesky_solve({1}, {0})", ATOM), "solve_chol vector": ("torch.cholesky_solve({1:60}[:, None], {0})[:, 0]", ATOM),
+        "eigvals": call("torch.linalg.eigvalsh"),
         "sigma_max": ("torch.linalg.svdvals({0})[0]", ATOM), "nuclear": ("torch.linalg.svdvals({0}).sum()", ATOM),
         "where_positive": ("torch.where({0} >= 0, 1.0, {1})", ATOM), "pow scalar": ("{0:60} ** {1:60}", POW),
         "block": ("torch.cat([{torchgrid}])", ATOM), "copy": ("{0:60}.clone()", ATOM), "diagonal": ("{0:60}.diagonal()", ATOM),
         "kron_eye": ("torch.kron(torch.eye({d}{like}), {0:60}.contiguous())", ATOM),
         "eye_kron": ("torch.kron({0:60}.contiguous(), torch.eye({d}{like}))", ATOM),
         "dexpm": ("_dexpm({0}, {1})", ATOM), "unit": ("torch.eye({s0}{like})[{i0}]", ATOM)},
-    native=frozenset({"sigmoid", "relu", "softmax", "logsumexp", "softplus", "Phi", "logaddexp"}),
+    native=frozenset({"sigmoid", "relu", "softmax", "logsumexp", "softplus", "Phi", "logaddexp", "solve_spd"}),
     helpers={
         "_dexpm": '''
 def _dexpm(a, e):
@@ -372,7 +374,10 @@ ARRAY_API = Target(
         "where_negative": ("xp.where({0} >= 0, {1}, xp.ones_like({1}))", ATOM),
         "kron_eye": ("_kron(xp.eye({d}{like}), {0})", ATOM), "eye_kron": ("_kron({0}, xp.eye({d}{like}))", ATOM),
         "sigma_max": ("xp.linalg.svdvals({0})[0]", ATOM), "nuclear": ("xp.sum(xp.linalg.svdvals({0}))", ATOM),
-        "permute_rows": ("xp.take({0}, _order({d0}, {d1}), axis=0)", ATOM), "permute_cols": ("xp.take({0}, _order({d1}, {d0}), axis=1)", ATOM),
+        "permute_rows": ("xp.take({0}, _order(xp, {d0}, {d1}), axis=0)", ATOM),
+        "permute_cols": ("xp.take({0}, _order(xp, {d1}, {d0}), axis=1)", ATOM),
+        "commutation": ("xp.take(xp.eye({s0}{like}), _order(xp, {d0}, {d1}), axis=0)", ATOM), "spread number": ("{0:30} * xp.ones({shape}{like})", MUL),
+        "matrix_power": ("_matrix_power({0}, {1})", ATOM), "prod": call("xp.prod"), "khatrirao": call("_khatrirao", 2),
         "line": ("{0:60}[{i1}, :]", ATOM), "pow scalar": ("xp.pow({0}, {1})", ATOM), "unit": ("xp.eye({s0}{like})[{i0}, :]", ATOM),
         "copy": ("xp.asarray({0}, copy=True)", ATOM)},
     native=frozenset({"relu", "logaddexp"}),
@@ -383,6 +388,37 @@ def _logdet(a):
     xp = _namespace(a)
     sign, value = xp.linalg.slogdet(a)
     return xp.where(sign > 0, value, xp.nan * value)
+'''.strip("\n"),
+        "_order": '''
+def _order(xp, m, n):
+    """vec(Xᵀ) = vec(X)[order] for X m×n."""
+    return xp.reshape(xp.reshape(xp.arange(m * n), (n, m)).T, (-1,))
+'''.strip("\n"),
+        "_matrix_power": '''
+def _matrix_power(a, k):
+    """a^k for a whole number k."""
+    xp, k = _namespace(a), round(float(k))
+    result, base = xp.eye(a.shape[0], dtype=a.dtype), a if k >= 0 else xp.linalg.inv(a)
+    for _ in range(abs(k)):
+        result = result @ base
+    return result
+'''.strip("\n"),
+        "_blockinner": '''
+def _blockinner(a, b):
+    """[i,j] = Σ (block ij of a) ⊙ b."""
+    xp, (p, q) = _namespace(a), b.shape
+    return xp.sum(xp.reshape(a, (a.shape[0] // p, p, a.shape[1] // q, q)) * b[None, :, None, :], axis=(1, 3))
+'''.strip("\n"),
+        "_blocksum": '''
+def _blocksum(a, b):
+    """Σ b[i,j] (block ij of a)."""
+    xp, (m, n) = _namespace(a), b.shape
+    return xp.sum(xp.reshape(a, (m, a.shape[0] // m, n, a.shape[1] // n)) * b[:, None, :, None], axis=(0, 2))
+'''.strip("\n"),
+        "_khatrirao": '''
+def _khatrirao(a, b):
+    """The Kronecker product column by column."""
+    return _namespace(a).reshape(a[:, None, :] * b[None, :, :], (-1, a.shape[1]))
 '''.strip("\n"),
         "_kron": '''
 def _kron(a, b):

@@ -1,0 +1,79 @@
+"""A backward pass laid out for a terminal and as JSON; the last stage, beside `matcalc.output.report`."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from matcalc.output import json, report
+from matcalc.output.report import Checked, Fact, Line
+from matcalc.program.backprop import Backprop
+from matcalc.program.writing import Writer, layout, records
+
+
+def pretty(passed: Backprop, check: Checked, *, width: int, seconds: float | None = None, steps: bool = False, inline: bool = False) -> list[Line]:
+    """The listing (or each gradient in full), its LaTeX, and what it rests on."""
+    if inline:
+        lines: list[Line] = []
+        for result in passed:
+            head = Writer(passed.listing, "unicode").derivative(result.wrt)
+            lines += [((part, "answer"),) for part in report.wrap_formula(f"{head} = {result.unicode}", width)]
+        source = [result.latex for result in passed]
+    else:
+        lines = layout(passed.listing, width=width)
+        source = passed.latex.splitlines()
+    if steps:
+        lines = [*derivation(passed, width), (), *lines]
+    return [*lines, (), *(((text, ""),) for text in source), (), *facts(passed, check, width=width, seconds=seconds)]
+
+
+def derivation(passed: Backprop, width: int) -> list[Line]:
+    """Numbered steps: which rule sends a gradient through which definition."""
+    from matcalc.program.steps import steps
+
+    return list(report._derivation(steps(passed.listing), width))
+
+
+def facts(passed: Backprop, check: Checked, *, width: int, seconds: float | None = None) -> list[Line]:
+    """Shapes, conditions, warnings, and the verdict of the numeric check."""
+    rows: list[Fact] = [("where", report.where(passed.program.typed.symbols.values()), "label")]
+    if passed.program.upstream:
+        root = passed.listing.forward[-1].name or ""
+        rows.append(("upstream", f"{passed.program.upstream} = {Writer(passed.listing, 'unicode').derivative(root)}" if root else
+                     passed.program.upstream, "label"))
+    rows += [("holds if", condition, "label") for condition in passed.conditions]
+    rows += [("warning" if "gradient is zero" in note else "note", note, "warn" if "gradient is zero" in note else "label")
+             for note in passed.notes]
+    return list(report.labelled([*rows, report.verdict(check, seconds)], width))
+
+
+def record(passed: Backprop, check: Checked, *, seconds: float, inline: bool = False) -> dict[str, Any]:
+    """The whole pass as one JSON object."""
+    listing = passed.listing
+    made: dict[str, Any] = {
+        "kind": "backprop",
+        "wrt": list(passed.keys()),
+        "loss": listing.loss,
+        "shapes": {name: list(shape) for name, shape in passed.shapes.items()},
+        "forward": records(listing, listing.forward),
+        "backward": records(listing, listing.backward),
+        "conditions": list(passed.conditions),
+        "notes": list(passed.notes),
+        "check": json.of_check(check),
+        "seconds": round(seconds, 6),
+    }
+    if inline:
+        made["results"] = {result.wrt: {"text": result.text, "latex": result.latex, "unicode": result.unicode, "shape": list(result.shape)}
+                           for result in passed}
+    return made
+
+
+def written(passed: Backprop, form: str, inline: bool) -> str:
+    """The listing in one form, or each gradient in full, a line each."""
+    if not inline:
+        return str(getattr(passed, form))
+    writer = Writer(passed.listing, form)
+    head = (lambda name: f"d{passed.listing.loss}_d{name}") if form == "text" else writer.derivative
+    return "\n".join(f"{head(result.wrt)} = {getattr(result, form)}" for result in passed)
+
+
+__all__: Sequence[str] = ["facts", "pretty", "record", "written"]
