@@ -17,7 +17,7 @@ README = ROOT / "README.md"
 GOLDEN = sorted((ROOT / "tests" / "golden").glob("*.txt"))
 # A block of the README; one that is marked by a comment sets matcalc up, and is run by .ci/run instead.
 BLOCK = re.compile(r"(?P<mark><!-- \w+ -->\n)?```console\n(?P<body>.*?)```\n", re.DOTALL)
-VARYING = ((r"\b\d+(\.\d+)? (ms|s)\b", "T"), (r"error \de[-+]\d\d", "error E"),
+VARYING = ((r"\b\d+(\.\d+)? (ms|s)\b", "T"), (r"(error|✓) \d(e[-+]\d\d)?", r"\1 E"),
            (r'"(seconds|max_rel_error)": [^,}]+', r'"\1": N'))
 
 

@@ -256,8 +256,8 @@ class Maker:
     def size(self) -> Size:
         return (self.rng.choice(self.sizes),)
 
-    def pick(self, depth: int, usual: list[str], rare: list[str] = ()) -> str:  # type: ignore[assignment]
-        if rare and self.rng.random() < self.exotic:
+    def pick(self, usual: list[str], rare: list[str]) -> str:
+        if self.rng.random() < self.exotic:
             return self.rng.choice(rare)
         return self.rng.choice(usual)
 
@@ -282,17 +282,16 @@ class Maker:
         if depth <= 0:
             word = r.choice(["symbol"] * 5 + ["number", "size"])
             if word == "number":
-                return number(r.choice(["2", "3", "1/2", "0.5", "4", "1/3"])) if r.random() < 0.3 else number(r.choice(["2", "3", "5"]))
+                fractions = r.random() < 0.3
+                return number(r.choice(["2", "3", "1/2", "0.5", "4", "1/3"] if fractions else ["2", "3", "5"]))
             if word == "size":
                 return Term("size", NUMBER, (), r.choice(self.sizes))
             return self.symbol(NUMBER)
-        usual = ["inner", "quadratic", "tr", "normsq", "norm", "sum", "sumf", "times", "plus", "minus", "f", "inverse", "trprod",
-                 "gram", "square", "residual"]
-        rare = ["det", "logdet", "logsumexp", "max", "min", "norm1", "nuclear", "mean", "quotient", "trpower", "trfun", "dot", "kron",
-                "adj", "sumaxis", "log", "sqrt", "pow", "lambda_max", "norminf", "meanf", "khatrirao", "pinv", "cross", "neg", "xlogx",
-                "symbolicpower", "detgram", "spectral"]
+        usual = "inner quadratic tr normsq norm sum sumf times plus minus f inverse trprod gram square residual".split()
+        rare = ("det logdet logsumexp max min norm1 nuclear mean quotient trpower trfun dot kron adj sumaxis log sqrt "
+                "pow lambda_max norminf meanf khatrirao pinv cross neg xlogx symbolicpower detgram spectral").split()
         n, m = self.size(), self.size()
-        match self.pick(depth, usual, rare):
+        match self.pick(usual, rare):
             case "inner":
                 return mul(self.row(n, d), self.vector(n, d))
             case "quadratic":
@@ -479,9 +478,9 @@ class Maker:
         r, d, shape = self.rng, depth - 1, (n, n)
         if depth <= 0:
             return eye(n) if r.random() < 0.08 else self.symbol(shape)
-        usual = ["symbol", "product", "plus", "minus", "gram", "inverse", "transpose", "outer", "diag", "sandwich", "scale", "matrix"]
-        rare = ["power", "adj", "expm", "sqrtm", "logm", "hadamard", "symmetrised", "shift", "hat", "cubed"]
-        match self.pick(depth, usual, rare):
+        usual = "symbol product plus minus gram inverse transpose outer diag sandwich scale matrix".split()
+        rare = "power adj expm sqrtm logm hadamard symmetrised shift hat cubed".split()
+        match self.pick(usual, rare):
             case "symbol":
                 return self.symbol(shape)
             case "product":
@@ -534,9 +533,9 @@ class Maker:
         r, d, shape = self.rng, depth - 1, (m, n)
         if depth <= 0:
             return self.symbol(shape)
-        usual = ["symbol", "product", "plus", "minus", "scale", "hadamard", "f", "transpose", "outer", "diagonal", "affine"]
-        rare = ["quotient", "softmax", "divide", "pinv", "hsquare", "centre", "solve", "broadcast", "column", "ones", "neg", "hpower", "number"]
-        match self.pick(depth, usual, rare):
+        usual = "symbol product plus minus scale hadamard f transpose outer diagonal affine".split()
+        rare = "quotient softmax divide pinv hsquare centre solve broadcast column ones neg hpower number".split()
+        match self.pick(usual, rare):
             case "symbol":
                 return self.symbol(shape)
             case "product":
@@ -593,10 +592,10 @@ class Maker:
         r, d, shape = self.rng, depth - 1, (n, ONE)
         if depth <= 0:
             return ones(n) if r.random() < 0.07 else self.symbol(shape)
-        usual = ["symbol", "image", "plus", "minus", "scale", "hadamard", "f", "affine", "image"]
-        rare = ["diag", "rowsum", "colsum", "softmax", "solve", "unit", "quotient", "divide", "mean", "centre", "ones", "neg", "hpower",
-                "number", "square", "transposed", "normalised"]
-        match self.pick(depth, usual, rare):
+        usual = "symbol image plus minus scale hadamard f affine image".split()
+        rare = ("diag rowsum colsum softmax solve unit quotient divide mean centre ones neg hpower number square "
+                "transposed normalised").split()
+        match self.pick(usual, rare):
             case "symbol":
                 return self.symbol(shape)
             case "image":
@@ -682,8 +681,8 @@ class Maker:
         n, m, k = (r.choice(self.sizes),), (r.choice(self.sizes),), (r.choice(self.sizes),)
         sym, vec = self.symbol, lambda s: self.symbol((s, ONE))
         d = r.choice([0, 0, 1])
-        match r.choice(["layer", "network", "gauss", "logistic", "ridge", "rayleigh", "factor", "attention", "loglik", "softmaxreg",
-                        "entropy", "normalisation", "kernel", "penalty", "mixture", "lagrangian", "weighted", "riccati", "cosine"]):
+        match r.choice(("layer network gauss logistic ridge rayleigh factor attention loglik softmaxreg entropy normalisation "
+                        "kernel penalty mixture lagrangian weighted riccati cosine").split()):
             case "layer":
                 return power(norm(sub(self.entrywise(add(mul(sym((m, n)), vec(n)), vec(m))), vec(m))), 2)
             case "network":
@@ -692,7 +691,8 @@ class Maker:
                     m = self.size()
                     h = add(mul(sym((m, h.shape[0])), h), mul(vec(m), transpose(ones(k))))
                     h = self.entrywise(h)
-                return r.choice([power(norm(sub(h, sym(h.shape))), 2), call("tr", mul(transpose(sym(h.shape)), h)), call("sum", h)])
+                target = sym(h.shape)
+                return r.choice([power(norm(sub(h, target)), 2), call("tr", mul(transpose(target), h)), call("sum", h)])
             case "gauss":
                 x = sub(vec(n), self.vector(n, d))
                 s = self.definite(n, d)
@@ -709,11 +709,12 @@ class Maker:
             case "factor":
                 return power(norm(hadamard(sym((m, n)), sub(sym((m, n)), mul(sym((m, k)), transpose(sym((n, k))))))), 2)
             case "attention":
-                s = call("softmax,1", divide(mul(sym((m, k)), transpose(sym((n, k)))), call("sqrt", self.symbol(NUMBER, "positive"))),
-                         shape=(m, n))
+                scores = mul(sym((m, k)), transpose(sym((n, k))))
+                s = call("softmax,1", divide(scores, call("sqrt", self.symbol(NUMBER, "positive"))), shape=(m, n))
                 return call("tr", mul(transpose(sym((m, k))), mul(s, sym((n, k)))))
             case "loglik":
-                return sub(call("logdet", self.definite(n, d)), call("tr", mul(sym((n, n), "symmetric"), inverse(self.definite(n, d)))))
+                s = self.definite(n, d)
+                return sub(call("logdet", s), call("tr", mul(sym((n, n), "symmetric"), inverse(self.definite(n, d)))))
             case "softmaxreg":
                 z = mul(sym((m, n)), sym((n, k)))
                 return Term("neg", NUMBER, (call("sum", hadamard(sym((m, k)), each("log", call("softmax,1", z, shape=(m, k))))),))
@@ -723,12 +724,15 @@ class Maker:
             case "normalisation":
                 x = self.vector(n, d)
                 c = sub(x, mul(call("mean", x), ones(n)))
-                return mul(transpose(vec(n)), divide(c, call("sqrt", add(call("mean", hpower(c, 2)), self.symbol(NUMBER, "positive")))))
+                spread = add(call("mean", hpower(c, 2)), self.symbol(NUMBER, "positive"))
+                return mul(transpose(vec(n)), divide(c, call("sqrt", spread)))
             case "kernel":
-                return call("exp", Term("neg", NUMBER, (divide(power(norm(sub(vec(n), vec(n))), 2), self.symbol(NUMBER, "positive")),)))
+                distance = divide(power(norm(sub(vec(n), vec(n))), 2), self.symbol(NUMBER, "positive"))
+                return call("exp", Term("neg", NUMBER, (distance,)))
             case "penalty":
-                return add(power(norm(sub(mul(sym((m, n)), vec(n)), vec(m))), 2),
-                           mul(self.symbol(NUMBER), r.choice([norm(vec(n), "_1"), norm(vec(n)), call("sum", each("softplus", vec(n)))])))
+                x = vec(n)
+                cost = r.choice([norm(x, "_1"), norm(x), call("sum", each("softplus", x))])
+                return add(power(norm(sub(mul(sym((m, n)), x), vec(m))), 2), mul(self.symbol(NUMBER), cost))
             case "mixture":
                 return call("logsumexp", add(mul(sym((m, n)), vec(n)), self.vector(m, d)))
             case "lagrangian":
@@ -736,7 +740,8 @@ class Maker:
                 return add(chain(transpose(x), self.square(n, 0), x), mul(transpose(vec(m)), sub(mul(sym((m, n)), x), vec(m))))
             case "weighted":
                 e = sub(vec(m), mul(sym((m, n)), vec(n)))
-                return chain(transpose(e), r.choice([self.square(m, 0), call("diag", vec(m), shape=(m, m)), inverse(self.regular(m, 0))]), e)
+                weights = [self.square(m, 0), call("diag", vec(m), shape=(m, m)), inverse(self.regular(m, 0))]
+                return chain(transpose(e), r.choice(weights), e)
             case "riccati":
                 x = sym((n, n))
                 return call("tr", mul(sym((n, n)), chain(x, sym((n, n)), x)))

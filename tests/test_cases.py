@@ -36,7 +36,8 @@ CASES: list[Case] = [c for path in FILES for c in oracle.load(path) if c["kind"]
 
 
 def question(case: Case) -> str:
-    return repr([case["expr"], case["wrt"], case["kind"], sorted(case["vars"].items()), case.get("assume"), case.get("constrained")])
+    asked = [case.get(key) for key in ("expr", "wrt", "kind", "assume", "constrained")]
+    return repr([*asked, sorted(case["vars"].items())])
 
 
 # one derivative may be known in several closed forms; the longest counts

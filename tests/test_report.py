@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from matcalc.output import report
@@ -138,6 +138,7 @@ WORDS = st.lists(st.sampled_from(["A", "(B", "C)", "+", "−", "⊙", "softmax(x
 
 
 @given(WORDS, st.integers(20, 100))
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_wrapping_loses_nothing(words: list[str], width: int) -> None:
     text = " ".join(words)
     assert " ".join(line.strip() for line in report.wrap_formula(text, width)) == text

@@ -125,7 +125,7 @@ def index(book: RuleBook) -> tuple[tuple[Rule, frozenset[str], frozenset[str]], 
 
 def rewrites(terms: Terms, book: RuleBook, root: Any) -> Sequence[Rewrite]:
     """The identities that can matter for a term, as one rewrite each."""
-    present = operations_in(terms, [root])
+    present = operations_in(terms, [root]) | {"diag"}       # diagonal factors may appear on the way
     by_head: dict[Any, list[Identity]] = {}
     for rule, needed, rare in index(book):
         if needed <= present and rare <= present:

@@ -42,14 +42,24 @@ class Simplifier:
 
     def __call__(self, x: Any, expand: bool = False) -> Any:
         """The cheapest equal form found; with `expand`, products multiplied out."""
-        x = self.simplified(self.reflected(x))
+        x = self.repeated(self.reflected(x))
         flat = self.expanded(x)
         if flat is not None and flat is not x:
             if expand:
                 return flat
-            other = self.simplified(flat)
+            other = self.repeated(flat)
             if self.cost(other) < self.cost(x):
                 x = other
+        return x
+
+    def repeated(self, x: Any) -> Any:
+        """Passes until nothing gets shorter: what one pass joins, the next may shorten."""
+        for _ in range(4):
+            before = self.cost(x)
+            x = self.simplified(x)
+            if self.cost(x) >= before:
+                break
+            self._done = {}
         return x
 
     def cost(self, x: Any) -> int:
@@ -114,6 +124,8 @@ class Simplifier:
         if not is_array(x):
             if isinstance(x, Add | Mul | Pow):
                 yield self.scalar(x)
+            elif isinstance(x, sp.Trace) and isinstance(x.args[0], MatAdd) and x.args[0] not in terms.opaque and len(x.args[0].args) <= 8:
+                yield Add(*(terms.trace(a) for a in x.args[0].args))
             elif isinstance(x, sp.Trace) and isinstance(x.args[0], MatMul):
                 factors = x.args[0].args
                 if isinstance(factors[0], sp.OneMatrix) and self.is_entrywise(factors[-1]) and len(factors) == 2:
@@ -134,6 +146,7 @@ class Simplifier:
         elif self.is_entrywise(part):
             yield self.entrywise(x)
         elif isinstance(part, MatMul) and part not in terms.opaque:
+            yield from self.powers_of_runs(c, part.args)
             for i, f in enumerate(part.args):
                 if isinstance(f, MatAdd) and f not in terms.opaque and len(f.args) <= 8:
                     yield terms.add(*(terms.mul(c, *part.args[:i], a, *part.args[i + 1:]) for a in f.args))
@@ -141,6 +154,15 @@ class Simplifier:
             c2 = self.scalar(c)
             if c2 is not c:
                 yield terms.scale(c2, part)
+
+    def powers_of_runs(self, c: Any, factors: tuple[Any, ...]) -> Iterable[Any]:
+        """A B A B = (A B)²."""
+        terms = self.terms
+        for n in range(2, len(factors) // 2 + 1):
+            for i in range(len(factors) - 2 * n + 1):
+                run = factors[i:i + n]
+                if run == factors[i + n:i + 2 * n]:
+                    yield terms.mul(c, *factors[:i], terms.power(terms.mul(*run), sp.Integer(2)), *factors[i + 2 * n:])
 
     def is_entrywise(self, x: Any) -> bool:
         if isinstance(x, sp.HadamardProduct | sp.HadamardPower):
@@ -330,7 +352,13 @@ class Simplifier:
         """Products multiplied out over sums (not inside functions), or None where that is too long."""
         terms = self.terms
         if not is_array(x):
-            return expand_top(x) if isinstance(x, Add | Mul | Pow) else x
+            if isinstance(x, sp.Trace):
+                inner = self.expanded(x.args[0])
+                return Add(*(terms.trace(a) for a in inner.args)) if isinstance(inner, MatAdd) else x
+            if isinstance(x, Add | Mul):
+                parts = [self.expanded(a) for a in x.args]
+                return expand_top(x.func(*(a if b is None else b for a, b in zip(x.args, parts, strict=True))))
+            return expand_top(x) if isinstance(x, Pow) else x
 
         def flat(node: Any, depth: int) -> list[tuple[Any, list[Any]]] | None:
             """Terms as (number, factors)."""

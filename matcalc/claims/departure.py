@@ -14,6 +14,7 @@ import numpy as np
 from sympy import MatrixSymbol, Symbol
 
 from matcalc.claims.points import FAILURES, finite
+from matcalc.claims.reading import definitions, folded
 from matcalc.numerics import check as judge
 from matcalc.numerics.evaluate import evaluate
 from matcalc.numerics.functions import Array, inner, vec
@@ -47,7 +48,8 @@ class Local:
     """One node of the derivation: its operands that move, with the part of d(node) that each contributes."""
 
     node: Any
-    text: str
+    text: str                                   # as the steps write it
+    shown: str                                  # with the names of the program
     moving: tuple[tuple[int, Any], ...]         # slot, operand
     parts: tuple[Any, ...]                      # the part of d(node) that comes from each, linear in its placeholder
 
@@ -59,7 +61,7 @@ def departure(case: Case) -> Departure | None:
         return None
     steps = result.steps
     try:
-        chain = locals_of(result)
+        chain = locals_of(case, result)
         slips = list(found(case, chain))
     except FAILURES:
         return None
@@ -78,7 +80,7 @@ def chain_rule(case: Case) -> Iterator[str]:
     if case.result is None or case.claim.typed is None or case.kind not in ("gradient", "jacobian", "derivative") or case.constrained:
         return
     try:
-        yield from [words for _, words in found(case, locals_of(case.result), numbers=False)]
+        yield from [words for _, words in found(case, locals_of(case, case.result), numbers=False)]
     except FAILURES:
         return
 
@@ -92,25 +94,27 @@ def placeholder(i: int, shape: tuple[Any, Any], array: bool) -> Any:
     return MatrixSymbol(f"d#{i}", *shape) if array else Symbol(f"d#{i}", real=True)
 
 
-def locals_of(result: Any) -> list[Local]:
+def locals_of(case: Case, result: Any) -> list[Local]:
     """The nodes that depend on the variable, operands first, each with its local differential."""
     from matcalc.calculus.simplify import present
     from matcalc.output.unicode import unicode
 
     terms, lin = result.work.terms, result.work.lin
     x = terms.symbol(result.wrt, *result.question.shape_of(result.wrt))
+    named = definitions(terms, case.question)
     nodes = lin.dependents(result.function, {x})
     if len(nodes) > MOST_NODES:
         return []
     inside, chain = set(nodes), []
     for node in nodes:
         if node == x:
-            chain.append(Local(node, str(x), (), ()))
+            chain.append(Local(node, str(x), str(x), (), ()))
             continue
         operands = view(terms, node)[1]
         moving = tuple((i, a) for i, a in enumerate(operands) if a in inside)
         parts = tuple(lin.local(node, {i: placeholder(i, terms.shape(a), is_array(a))}) for i, a in moving)
-        chain.append(Local(node, unicode(present(terms, node)), moving, parts))
+        shown = present(terms, node)
+        chain.append(Local(node, unicode(shown), unicode(folded(terms, named, shown)), moving, parts))
     return chain
 
 
@@ -156,18 +160,18 @@ def found(case: Case, chain: list[Local], *, numbers: bool = True) -> Iterator[t
     for k in reversed(range(len(chain))):
         local = chain[k]
         for j, (_, operand) in enumerate(local.moving):
-            text = next(c.text for c in chain if c.node == operand)
+            text = next(c.shown for c in chain if c.node == operand)
             name = f"d({text})" if len(text) > 2 else f"d{text}"
             for factor, words in SLIPS if numbers else ():
                 if factor == 0 and len(local.moving) == 1:
                     continue
                 if leads(runs, chain, (k, j, factor)):
-                    yield local, words.format(text if len(local.moving) > 1 else local.text, name)
+                    yield local, words.format(text if len(local.moving) > 1 else local.shown, name)
             if len(local.moving) == 1 and operand_shape(runs[0], local.node) == operand_shape(runs[0], operand):
                 if leads(runs, chain, (k, j, "own")):
-                    yield local, f"you kept {local.text} instead of differentiating it"
+                    yield local, f"you kept {local.shown} instead of differentiating it"
                 if leads(runs, chain, (k, j, "inner")):
-                    yield local, f"you left out the derivative of {local.text} by {text}"
+                    yield local, f"you left out the derivative of {local.shown} by {text}"
 
 
 def operand_shape(run: Run, node: Any) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ import numpy as np
 from matcalc import api
 from matcalc.claims.edits import SUMS, Edit, Term, Tree, distinct, number, size, summands, times
 from matcalc.claims.points import Scene, Truth, close, differences, scene
-from matcalc.claims.reading import Claim, built, declarations
+from matcalc.claims.reading import Claim, built, declarations, folded
 from matcalc.claims.worlds import worlds
 from matcalc.errors import MatcalcError
 from matcalc.language.infer import Typed, infer
@@ -66,17 +66,27 @@ class Case:
     scene: Scene
     sampler: Sampler
     terms: Any
+    named: Mapping[Any, Any]
     seed: int = 0
     atoms: list[tuple[Node, list[float]]] = field(default_factory=list)
 
     def show(self, root: Node) -> str:
         """A typed tree on one line."""
+        return self.shown(built(self.terms, self.claim, root))
+
+    def shown(self, term: Any) -> str:
+        """A term on one line, with the names of the program."""
         from matcalc.output.unicode import unicode
 
-        return unicode(built(self.terms, self.claim, root))
+        return unicode(folded(self.terms, self.named, term))
 
     def expr(self, root: Node) -> Any:
-        return built(self.terms, self.claim, root)
+        return built(self.terms, self.claim, root, self.claim.wanted)
+
+    @property
+    def closed(self) -> frozenset[str]:
+        """The definitions of the question, which are not the claim's to change."""
+        return frozenset(name for name, _ in self.program.definitions)
 
     @property
     def answer(self) -> Any:
@@ -106,8 +116,8 @@ class Case:
             raw = self.scene.value(root) if settled(root) else None
             if settled(root) and (raw is None or not close(raw, self.scene.targets[0], self.scene.tolerance)):
                 return None
-            typed = self.claim.retyped(root)
-            return typed if typed is not None and self.scene.holds(typed) else None
+            typed = self.claim.retyped(root, self.claim.wanted)
+            return typed.root if typed is not None and self.scene.holds(typed.root) else None
         return root if self.scene.holds(root) else None
 
 
@@ -422,7 +432,7 @@ def listed(words: Sequence[str]) -> str:
 
 def terms_of_sums(case: Case) -> Iterator[Finding]:
     """A term with the wrong sign or factor, or one too many."""
-    tree = Tree(case.claim.root)
+    tree = Tree(case.claim.root, case.closed)
     for term in tree.terms():
         if term.others == 0:
             continue
@@ -493,7 +503,6 @@ def missing_part(case: Case) -> Iterator[Finding]:
         return
     from matcalc.calculus.cost import cost
     from matcalc.calculus.simplify import Simplifier
-    from matcalc.output.unicode import unicode
 
     terms = case.terms
     claimed = case.expr(case.claim.typed.root)
@@ -503,7 +512,7 @@ def missing_part(case: Case) -> Iterator[Finding]:
         return
     if not case.scene.agrees(lambda at: case.claimed(at) + evaluate(rest, case.scene.points[at].env, case.scene.points[at].dims)):  # type: ignore[operator]
         return
-    text = unicode(rest)
+    text = case.shown(rest)
     sign = "+ " if not text.startswith(("-", "−")) else ""
     excess = cost(terms, claimed) + cost(terms, rest) - cost(terms, right)
     yield Finding("missing-term", 2.05 + min(1.8, 0.25 * max(0, excess - 3)), f"a term is missing: {sign}{text}", terms.add(claimed, rest))
@@ -513,13 +522,13 @@ def missing_part(case: Case) -> Iterator[Finding]:
 
 def edited(case: Case) -> Iterator[Finding]:
     """One change of one place, alone or together with a factor."""
-    tree = Tree(case.claim.root)
+    tree = Tree(case.claim.root, case.closed)
     yield from those_right(case, tree, tree.edits(pool(case)))
 
 
 def inserted(case: Case) -> Iterator[Finding]:
     """A factor or a term that is missing in one place."""
-    tree = Tree(case.claim.root)
+    tree = Tree(case.claim.root, case.closed)
 
     def fits(op: str, a: Node, b: Node) -> bool:
         x, y = case.scene.value(a), case.scene.value(b)
@@ -601,7 +610,7 @@ def pool(case: Case, numbers: bool = False) -> list[Node]:
     parts += [Node("transpose", (n,)) for n in parts if n.op == "symbol"]
     if numbers:
         parts.append(number(1))
-        parts += [term for tree in trees(case) for head in Tree(tree).heads(SUMS) for _, term in summands(head)]
+        parts += [term for tree in trees(case) for head in Tree(tree, case.closed).heads(SUMS) for _, term in summands(head)]
     arrays = [n for n in parts if (value := case.scene.value(n)) is not None and (value.size > 1 or numbers)]
     return distinct(arrays)[:LARGEST_POOL + 12 * numbers]
 
@@ -646,6 +655,9 @@ def words_of(case: Case, edit: Edit) -> str:
                 over = {None: "all entries", 0: "the rows of each column", 1: "the columns of each row"}[other.value]
                 return f"a {other.op} is missing: over {over} of {what}"
             return f"{what} should be {show(other)}"
+        case "function" if other is not None and ENTRYWISE.get(node.op) == other.op:
+            into, out_of = ("matrix", "entrywise") if node.op in ("expm", "logm", "sqrtm") else ("entrywise", "matrix")
+            return f"you took the {out_of} function {other.op} for the {into} function {node.op}"
         case _:
             assert other is not None
             return f"{what} should be {show(other)}"
@@ -718,10 +730,10 @@ def changed_function(typed: Typed, op: str, into: str, order: Sequence[Node]) ->
 
 def twice(case: Case) -> Iterator[Finding]:
     """Two transposes, or a transpose and a change of order or sign."""
-    first = Tree(case.claim.root)
+    first = Tree(case.claim.root, case.closed)
     simple = [e for e in (*first.transposed(), *first.reordered()) if e.node is not first.root][:24]
     for edit in simple:
-        tree = Tree(edit.tree)
+        tree = Tree(edit.tree, case.closed)
         again = [e for e in (*tree.transposed(), *tree.reordered()) if e.node is not tree.root][:24]
         for other in again:
             root = case.right(other.tree)

@@ -54,15 +54,19 @@ class Term:
 
 
 class Tree:
-    """A claim with the ways up from each node."""
+    """A claim with the ways up from each node; `closed` are names of definitions that are not looked into."""
 
-    def __init__(self, root: Node) -> None:
+    def __init__(self, root: Node, closed: frozenset[str] = frozenset()) -> None:
         self.root = root
-        self.order = list(postorder([root], lambda n: n.args))
+
+        def below(node: Node) -> tuple[Node, ...]:
+            return () if node.op == "let" and node.value in closed else node.args
+
+        self.order = list(postorder([root], below))
         self.parents: dict[Node, list[Node]] = {}
         self._above: dict[Node, tuple[Node, ...]] = {}
         for node in self.order:
-            for a in node.args:
+            for a in below(node):
                 self.parents.setdefault(a, []).append(node)
 
     def replaced(self, old: Node, new: Node) -> Node:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from matcalc.api import Question, build_all, known_names
-from matcalc.errors import DeclarationError, ShapeError
+from matcalc.errors import DeclarationError, MatcalcError, ShapeError
 from matcalc.language.declare import Declaration, near
 from matcalc.language.infer import Typed, infer
 from matcalc.language.parser import Parsed, parse
@@ -42,13 +42,13 @@ class Claim:
     def shape(self) -> Shape | None:
         return None if self.typed is None else self.typed.shape[self.typed.root]
 
-    def retyped(self, root: Node) -> Node | None:
+    def retyped(self, root: Node, like: Shape | None) -> Typed | None:
         """A changed tree, typed; None if its shapes don't fit."""
         try:
-            typed = infer(replace(self.parsed, root=root), self.declarations, like=self.wanted)
+            typed = infer(replace(self.parsed, root=root, definitions=()), self.declarations, like=like)
         except (ShapeError, DeclarationError):
             return None
-        return None if set(typed.symbols) - set(self.declarations) else typed.root
+        return None if set(typed.symbols) - set(self.declarations) else typed
 
 
 def declarations(question: Question) -> dict[str, Declaration]:
@@ -114,11 +114,31 @@ def known_symbols(root: Node, known: set[str], text: str) -> None:
                                    source=text, span=node.span)
 
 
-def built(terms: Any, claim: Claim, root: Node) -> Any:
-    """A typed tree of the claim as a term."""
-    declared = declarations(claim.question)
-    if claim.typed is not None:
-        typed = replace(claim.typed, symbols={**declared, **claim.typed.symbols})
-    else:
-        typed = replace(claim.question.typed, symbols=declared)
-    return build_all(terms, typed, root)[root]
+def built(terms: Any, claim: Claim, root: Node, like: Shape | None = None) -> Any:
+    """A tree of the claim, perhaps changed, as a term."""
+    typed = claim.typed if claim.typed is not None and root is claim.typed.root else claim.retyped(root, like)
+    if typed is None:
+        base = claim.typed or claim.question.typed
+        typed = replace(base, root=root)
+    return build_all(terms, replace(typed, symbols={**declarations(claim.question), **typed.symbols}), typed.root)[typed.root]
+
+
+def definitions(terms: Any, question: Question) -> dict[Any, Any]:
+    """The terms that a program gives names to, each with a symbol of that name, for formulas that a person reads."""
+    typed, found = question.typed, {}
+    for name, node in typed.definitions:
+        try:
+            term = build_all(terms, typed, node)[node]
+        except MatcalcError:
+            continue
+        if getattr(term, "args", ()) and not getattr(term, "is_number", False):
+            rows, cols = terms.shape(term)
+            found.setdefault(term, terms.symbol(name, rows, cols))
+    return found
+
+
+def folded(terms: Any, named: Mapping[Any, Any], term: Any) -> Any:
+    """A term with the names of the program in place of what they stand for."""
+    from matcalc.terms.view import translate
+
+    return translate(terms, terms, term, named) if named else term

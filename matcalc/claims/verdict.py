@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from matcalc import api
-from matcalc.claims.reading import Claim, built, declarations, read_claim, wanted_shape
+from matcalc.claims.reading import Claim, built, declarations, definitions, read_claim
 from matcalc.errors import DeclarationError, ShapeError, UnsupportedError
 from matcalc.language.declare import canonical_name, near, parse_assumptions, parse_shapes
 from matcalc.language.infer import Typed, infer
@@ -80,7 +80,7 @@ class Verdict:
     expr: Any = None                # the claim as a sympy expression; None if its shapes don't fit
     notes: tuple[str, ...] = ()
     counterexample: Mapping[str, Any] = field(default_factory=dict)
-    case: Case | None = field(default=None, repr=False)
+    case: Case = field(default=None, repr=False)      # type: ignore[assignment]
 
     def __bool__(self) -> bool:
         return self.ok
@@ -90,7 +90,11 @@ class Verdict:
         """The first step of the derivation that a wrong claim departs from, where one slip explains the claim."""
         from matcalc.claims.departure import departure
 
-        return None if self.ok or self.case is None else departure(self.case)
+        return None if self.ok else departure(self.case)
+
+    def shown(self, term: Any) -> str:
+        """A term on one line, with the names that the program gave to its parts."""
+        return self.case.shown(term)
 
     @cached_property
     def text(self) -> str:
@@ -229,11 +233,11 @@ def _judge(question: api.Question, program: Any, kind: str, constrained: bool, s
             notes.append(checked.reason)
     correct = result if exact else None
     proved = ok and correct is not None and _vanishes(terms, expr, correct.expr)
-    case = Case(question, program, kind, constrained, structure, correct, book, truth, exact, claim, place, sampler, terms, seed)
+    case = Case(question, program, kind, constrained, structure, correct, book, truth, exact, claim, place, sampler, terms, definitions(terms, question), seed)
     reasons = () if ok else tuple(Reason(f.words, f.kind, f.right, f.spans) for f in diagnose(case))
     reasons = reasons if ok else _with_shape(case, reasons)
     return Verdict(ok, reasons, correct, claim, kind, question.wrt, proved, checked, time.perf_counter() - start, expr, tuple(dict.fromkeys(notes)),
-                   {} if ok else _counterexample(case), None if ok else case)
+                   {} if ok else _counterexample(case), case)
 
 
 def _vanishes(terms: Any, a: Any, b: Any) -> bool:
@@ -331,4 +335,4 @@ def equal(left: str, right: str, shapes: api.Shapes = None, *, assume: Iterable[
     return Equality(verdict.ok, proved, verdict.reason, first, second, verdict.trials, example)
 
 
-__all__ = ["Equality", "Reason", "Verdict", "check", "check_all", "equal", "wanted_shape"]
+__all__ = ["Equality", "Reason", "Verdict", "check", "check_all", "equal"]

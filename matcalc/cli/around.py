@@ -108,14 +108,17 @@ def rules(asked: Options) -> int:
 
 
 def _stored(row: load.Row) -> str:
-    return f"✓ {row.max_rel_error:.0e}" if row.trials else "?"
+    from matcalc.output.report import error_text
+
+    return f"✓ {error_text(row.max_rel_error)}" if row.trials else "?"
 
 
 def _verified(rule: load.Rule) -> str:
+    from matcalc.output.report import error_text
     from matcalc.rulebook.verify import verify
 
     result = verify(rule)
-    return f"✓ {result.max_rel_error:.0e}" if result.ok else "FALSE"
+    return f"✓ {error_text(result.max_rel_error)}" if result.ok else "FALSE"
 
 
 @command(app, "explain", "name", "rules", panel=AROUND)

@@ -162,7 +162,9 @@ def layout(verdict: Verdict, *, width: int, seconds: float | None = None, steps:
     """The verdict, what was asked and answered, why it is wrong and what is right, and what that rests on."""
     from matcalc.output import report
 
-    lines: list[Line] = [verdict_line(verdict.ok), (), *question_lines(verdict, width)]
+    yours = verdict.claim.text if verdict.expr is None else verdict.shown(verdict.expr)
+    right = verdict.shown(verdict.correct.expr) if verdict.correct is not None else ""
+    lines: list[Line] = [verdict_line(verdict.ok), (), *question_lines(verdict, yours, right, width)]
     rows: list[Fact] = []
     if verdict.ok:
         rows.append(("proved" if verdict.proved else "compared", "the difference to the derived answer simplifies to zero" if verdict.proved else
@@ -170,7 +172,7 @@ def layout(verdict: Verdict, *, width: int, seconds: float | None = None, steps:
     for i, reason in enumerate(verdict.reasons):
         label = "shape" if reason.kind == "shape" else "or" if i else "why"
         rows.append((label, str(reason), "warn" if label == "why" else "label"))
-        if (repaired := reason.unicode) and repaired not in (verdict.correct and verdict.correct.unicode, verdict.unicode):
+        if reason.right is not None and (repaired := verdict.shown(reason.right)) not in (right, yours):
             rows.append(("", f"then it is  {repaired}", "label"))
     if not verdict.ok and not verdict.reasons:
         rows.append(("why", "no single change of your answer makes it right", "warn"))
@@ -191,7 +193,7 @@ def layout(verdict: Verdict, *, width: int, seconds: float | None = None, steps:
     if verdict.ok:
         about.append(report.verdict(verdict.check, seconds))
     elif verdict.correct is not None:
-        about.append(("checked", f"the derivative and each reason were compared at {report.count(len(verdict.case.scene.points), 'point')}"     # type: ignore[union-attr]
+        about.append(("checked", f"the derivative and each reason were compared at {report.count(len(verdict.case.scene.points), 'point')}"
                       + (f", {report.duration(seconds)}" if seconds is not None else ""), "label"))
     return [*lines, *report.labelled(about, width)]
 
@@ -200,16 +202,16 @@ def verdict_line(ok: bool) -> Line:
     return (("✓ equal", "good"),) if ok else (("✗ not equal", "bad"),)
 
 
-def question_lines(verdict: Verdict, width: int) -> Iterator[Line]:
+def question_lines(verdict: Verdict, yours: str, right: str, width: int) -> Iterator[Line]:
     """`∂/∂x xᵀ A x`, the answer that was claimed, and the one that is right."""
     from matcalc.output import report
 
     correct = verdict.correct
     if correct is not None:
         yield from (((part, "dim"),) for part in report.wrap_formula(report.question(correct), width))
-    yield from formula("yours", verdict.unicode, "good" if verdict.ok else "bad", width)
-    if correct is not None and correct.unicode != verdict.unicode:
-        yield from formula("derived" if verdict.ok else "right", correct.unicode, "answer", width)
+    yield from formula("yours", yours, "good" if verdict.ok else "bad", width)
+    if right not in ("", yours):
+        yield from formula("derived" if verdict.ok else "right", right, "answer", width)
     yield ()
 
 

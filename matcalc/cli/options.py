@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
@@ -82,29 +82,32 @@ class Options:
     verify: Annotated[bool, _option("--verify", help="Check each rule numerically, now.", panel=_ANSWER)] = False
 
 
-_HINTS = get_type_hints(Options, include_extras=True)
-_FIELDS = {f.name: f for f in fields(Options)}
-_ARGUMENTS = {"expr", "file", "name"}
+_NEEDED = {"expr", "file", "name"}
+Asked = TypeVar("Asked", bound=Options)
+Run = Callable[[Asked], int]
 
 
-Run = Callable[[Options], int]
+def command(app: typer.Typer, name: str, *options: str, panel: str,
+            of: type[Asked] = Options) -> Callable[[Run[Asked]], Run[Asked]]:      # type: ignore[assignment]
+    """Register `run` as a command that takes the named options; its docstring is the help text.
 
+    A command with options of its own takes them from a subclass of Options.
+    """
+    hints, known = get_type_hints(of, include_extras=True), {f.name: f for f in fields(of)}
 
-def command(app: typer.Typer, name: str, *options: str, panel: str) -> Callable[[Run], Run]:
-    """Register `run` as a command that takes the named options; its docstring is the help text."""
+    def default(option: str) -> Any:
+        if option in _NEEDED:
+            return inspect.Parameter.empty
+        return [] if known[option].default is MISSING else known[option].default
 
-    def register(run: Run) -> Run:
+    def register(run: Run[Asked]) -> Run[Asked]:
         def call(**given: Any) -> int:
-            return run(Options(**{name: _unshielded(value) for name, value in given.items()}))
+            return run(of(**{name: _unshielded(value) for name, value in given.items()}))
 
-        def default(option: str) -> Any:
-            return [] if _FIELDS[option].default is MISSING else _FIELDS[option].default
-
-        call.__signature__ = inspect.Signature([   # type: ignore[attr-defined]
-            inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, annotation=_HINTS[option],
-                              default=inspect.Parameter.empty if option in _ARGUMENTS else default(option))
-            for option in options])
-        call.__annotations__ = {option: _HINTS[option] for option in options}
+        parameters = [inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, annotation=hints[option], default=default(option))
+                      for option in options]
+        call.__signature__ = inspect.Signature(parameters)      # type: ignore[attr-defined]
+        call.__annotations__ = {option: hints[option] for option in options}
         call.__doc__ = run.__doc__
         app.command(name, rich_help_panel=panel)(call)
         return run
@@ -137,6 +140,6 @@ def unshielded(text: str) -> str:
 
 
 def _unshielded(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_unshielded(v) for v in value]
+    if isinstance(value, list | tuple):
+        return type(value)(map(_unshielded, value))
     return value.removeprefix(_SHIELD) if type(value) is str else value

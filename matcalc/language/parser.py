@@ -15,8 +15,10 @@ from matcalc.language.grammar import Expression
 from matcalc.language.spellings import SYNTAXES, respell
 from matcalc.language.spellings.plain import Names, memberships
 from matcalc.language.syntax import Node
-from matcalc.language.tokens import BARS, CLOSERS, MAX_NESTING, Token, declaration_at, tokenize
+from matcalc.language.tokens import BARS, CLOSERS, MAX_NESTING, Token, declaration_at, tokenize, words
 
+PROPERTIES = words("""
+    scalar symmetric skew spd psd diagonal orthogonal invertible lower upper positive nonzero unit simplex onehot integer""")
 _NEVER_AFTER = frozenset({"+", "*", "@", "/", ".*", "./", ".^", ".+", "⊗", "^", ")", "]", "}", "=", ":=", ","})
 _ALWAYS_BEFORE = frozenset({"+", "-", "*", "@", "/", ".*", "./", ".^", ".+", ".-", "⊗", "^", "=", ":=", ",", "\\"})
 
@@ -308,8 +310,8 @@ def _parameters(left: Sequence[Token], source: str) -> tuple[str, ...]:
 
 def _declared(declarations: Iterable[str]) -> frozenset[str]:
     """The names and size names in declaration texts."""
-    words = [t.text for d in declarations for t in tokenize(d) if t.kind in ("word", "letter")]
-    return frozenset(words)
+    found = [t.text for d in declarations for t in tokenize(d) if t.kind in ("word", "letter")]
+    return frozenset(found) - PROPERTIES
 
 
 __all__ = ["MAX_NESTING", "SYNTAXES", "Parsed", "parse"]

@@ -476,7 +476,7 @@ def _hpower(base: Form, exponent: Any) -> Form:
 
 def _hadamard_power(node: Any, memo: Memo) -> Form:
     base, exponent = node.args
-    if _negative_power(node):
+    if exponent == -1:
         return _hadamard(node, memo)
     if exponent.is_Rational:
         return _hpower(memo[base], exponent)

@@ -261,7 +261,7 @@ def labelled(rows: Sequence[Fact], width: int) -> Iterator[Line]:
 
 def verdict(check: Checked, seconds: float | None) -> Fact:
     """The row of the numeric check."""
-    error = "" if check.max_rel_error is None else f", error {check.max_rel_error:.0e}"
+    error = "" if check.max_rel_error is None else f", error {error_text(check.max_rel_error)}"
     took = "" if seconds is None else f", {duration(seconds)}"
     because = f"; {check.reason}" if check.reason else ""
     points = count(check.trials, "point")
@@ -275,6 +275,11 @@ def verdict(check: Checked, seconds: float | None) -> Fact:
 def count(number: int, noun: str) -> str:
     """`1 point`, `4 points`."""
     return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def error_text(error: float) -> str:
+    """`2e-11`, or `0`."""
+    return f"{error:.0e}" if error else "0"
 
 
 def duration(seconds: float) -> str:

@@ -64,6 +64,7 @@ def read_program(text: str, wrt: Iterable[str] | str | None = None, shapes: api.
     declared = parse_shapes(shapes)
     known = api.known_names(declared) | set(asked or ())
     parsed = parse_text(text, known=known, syntax=syntax)
+    parsed = ending(parsed)
     in_order(parsed)
     if parsed.declarations:
         declared = parse_shapes(parsed.declarations) | declared
@@ -91,6 +92,20 @@ def read_program(text: str, wrt: Iterable[str] | str | None = None, shapes: api.
             raise DeclarationError("unknown-variable", f"{name} does not occur in the program",
                                    hint=near(name, [*typed.symbols, *names]) or (f"its variables are {variables_}" if variables_ else None))
     return cut(typed, asked, notes, upstream)
+
+
+def ending(parsed: Parsed) -> Parsed:
+    """A program that ends in a definition, `l = …`, as one that ends in that name."""
+    root = parsed.root
+    found = written_lefts(parsed.source)
+    if root.op == "let" or len(found) != len(parsed.definitions) + 1:
+        return parsed
+    name = found[-1][0]
+    if not re.fullmatch(r"[A-Za-z]\w*", name) or name in {n.value for n in postorder([root], lambda n: n.args)}:
+        return parsed
+    let = Node("let", (root,), name, root.span)
+    return replace(parsed, root=let, notes=tuple(n for n in parsed.notes if not n.startswith("the right side of")),
+                   definitions=(*parsed.definitions, (name, let)))
 
 
 def variables(wrt: Iterable[str] | str) -> list[str]:
@@ -147,27 +162,29 @@ def named_in(body: Node) -> Iterator[Node]:
     return (n for n in postorder([body], lambda n: () if n.op == "let" else n.args) if n.op in ("let", "symbol"))
 
 
+LEFT = re.compile(r"(?:^|[\n;]|\\\\)[ \t\r&$]*(?P<name>[^\s=;:#&]+(?:[ \t]+[^\s=;:#&]+)*?)[ \t&]*(?::=|=|<-|←|≔)(?!=)")
+
+
+def written_lefts(source: str) -> list[tuple[str, Span]]:
+    """What stands on the left of an equals sign at the start of a statement, in order, and where."""
+    bare = re.sub(r"#[^\n]*", lambda m: " " * len(m[0]), source)
+    found = []
+    for m in LEFT.finditer(bare):
+        left = m["name"]
+        if re.fullmatch(r"[\\\w]+\s*\([^()]*\)", left):       # f(x) = …, a function
+            continue
+        found.append((canonical_name(left), m.span("name")))
+    return found
+
+
 def left_sides(parsed: Parsed) -> Iterator[tuple[str, Span]]:
     """The name that each definition was given in the source, and where."""
-    source, cursor = parsed.source, 0
-    for value, let in parsed.definitions:
-        body = let.args[0]
-        if body.op == "let":        # b = a: the node is that of a
-            equals = source.find("=", cursor)
-        else:
-            equals = max(source.rfind(mark, cursor, body.span[0]) for mark in ("=", "<-", "←", "≔"))
-            cursor = max(cursor, body.span[1])
-        if equals < 0:
-            yield value, let.span
-            continue
-        cursor = max(cursor, equals + 1)
-        end = equals - (source[equals - 1:equals] == ":")
-        begin = max([0, *(at + len(mark) for mark in ("\n", ";", "\\\\") if (at := source.rfind(mark, 0, end)) >= 0)])
-        left = source[begin:end].strip(" \t\r&")
-        at = begin + source[begin:end].find(left)
-        name = canonical_name(left)
+    found = written_lefts(parsed.source)
+    matched = len(found) >= len(parsed.definitions)
+    for i, (value, let) in enumerate(parsed.definitions):
+        name, span = found[i] if matched else (value, let.span)
         same = name == value or re.fullmatch(re.escape(name) + r"_\d+", value)
-        yield (name if same else value), (at, at + len(left))       # or a spelling that only the parser understands
+        yield (name, span) if same else (value, span)       # or a spelling that only the parser understands
 
 
 def circle(name: str, reads: Mapping[str, set[str]]) -> list[str]:

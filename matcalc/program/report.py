@@ -37,9 +37,10 @@ def facts(passed: Backprop, check: Checked, *, width: int, seconds: float | None
     """Shapes, conditions, warnings, and the verdict of the numeric check."""
     rows: list[Fact] = [("where", report.where(passed.program.typed.symbols.values()), "label")]
     if passed.program.upstream:
-        root = passed.listing.forward[-1].name or ""
-        rows.append(("upstream", f"{passed.program.upstream} = {Writer(passed.listing, 'unicode').derivative(root)}" if root else
-                     passed.program.upstream, "label"))
+        writer = Writer(passed.listing, "unicode")
+        last = passed.program.definitions[-1].body.args[-1]
+        what = writer.derivative(last.value) if last.op == "symbol" else f"the gradient at the last line, of a number {passed.listing.loss}"
+        rows.append(("upstream", f"{passed.program.upstream} is {what}", "label"))
     rows += [("holds if", condition, "label") for condition in passed.conditions]
     rows += [("warning" if "gradient is zero" in note else "note", note, "warn" if "gradient is zero" in note else "label")
              for note in passed.notes]

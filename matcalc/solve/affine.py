@@ -225,6 +225,37 @@ def entrywise(p: Problem, a: Affine) -> Solved | None:
     return p.simplify(terms.quotient(a.constant, weight)), "entry by entry", None, None, terms.diag(terms.vec(weight)), None
 
 
+def named(p: Problem, m: Any, otherwise: str) -> str:
+    """What textbooks call the system of a gradient: the normal equations of least squares, weighted or with a ridge."""
+    terms = p.terms
+    if p.f is None or not is_array(m):
+        return otherwise
+    if gram(terms, m) is not None:
+        return "least squares: normal equations"
+    if isinstance(m, sp.MatMul) and palindrome(terms, m):
+        return "weighted least squares: normal equations"
+    if isinstance(m, sp.MatAdd) and len(m.args) == 2:
+        plain = [terms.split(a)[1] for a in m.args]
+        squares = [gram(terms, a) is not None or isinstance(a, sp.MatMul) and palindrome(terms, a) for a in plain]
+        if any(squares) and any(isinstance(a, sp.Identity) for a in plain):
+            return "ridge regression: normal equations"
+        if all(squares):
+            return "regularised least squares: normal equations"
+    return otherwise
+
+
+def palindrome(terms: Any, m: Any) -> bool:
+    """Whether the product is U' P U."""
+    chain = m.args
+    return len(chain) > 2 and all(terms.transpose(chain[i]) == chain[-1 - i] for i in range(len(chain) // 2))
+
+
+def shown_simply(p: Problem, a: Affine, x: Any, r: Any) -> tuple[Any, Any]:
+    """c X = R with the number that was divided out, if it isn't just a number."""
+    symbolic = a.scale.as_coeff_Mul()[1]
+    return p.terms.scale(symbolic, x), p.terms.scale(symbolic, r)
+
+
 LEAST_SQUARES = "linear system, its least-squares solution of least norm"
 
 
@@ -255,8 +286,11 @@ def vector(p: Problem, a: Affine) -> Solved | None:
     least = least_norm(p, inner, r)
     if row:
         left, shown = terms.transpose(left), terms.transpose(r)
-        return terms.transpose(x), "linear system x M = r", left, shown, inner, None if least is None else terms.transpose(least)
-    return x, "linear system M x = r", left, r, inner, least
+        return (terms.transpose(x), named(p, inner, "linear system x M = r"), left, shown, inner,
+                None if least is None else terms.transpose(least))
+    if isinstance(inner, sp.Identity):
+        return x, "linear equation x = c", *shown_simply(p, replace(a, scale=a.scale * c), p.x, r), inner, least
+    return x, named(p, inner, "linear system M x = r"), left, r, inner, least
 
 
 def matrix(p: Problem, a: Affine) -> Solved | None:
@@ -308,6 +342,10 @@ def product(p: Problem, a: Affine, side: Side) -> Solved:
     name = {(True, True): "linear equation X = C", (False, True): "linear system A X = C", (True, False): "linear system X B = C"}.get(
         (plain[0], plain[1]), "linear equation A X B = C")
     least = least_norm(p, m, r, n) if square else None
+    if all(plain):
+        left, r = shown_simply(p, replace(a, scale=a.scale * c * d), unknown, r)
+    elif any(plain):
+        name = named(p, n if plain[0] else m, name)
     if side.flipped:
         x, left, r = terms.transpose(x), terms.transpose(left), terms.transpose(r)
         least = None if least is None else terms.transpose(least)

@@ -14,7 +14,9 @@ from sympy import Determinant, Inverse, MatPow
 
 from matcalc.errors import MatcalcError
 from matcalc.language.syntax import postorder
+from matcalc.output.unicode import unicode
 from matcalc.solve.bounds import Condition
+from matcalc.solve.convex import corners
 from matcalc.solve.definite import Certificate, Rules, certify
 from matcalc.solve.found import Found
 from matcalc.solve.problem import Problem
@@ -42,6 +44,8 @@ def classify(p: Problem, found: Found) -> Kind:
         return Kind("solution")
     if found.kind is not None:
         return Kind(found.kind, (), found.reasons)
+    if corners(p.f, p.mentions):
+        return Kind("stationary", (), (), ("the function has corners, so its Hessian decides nothing",))
     hessian = hessian_of(p)
     if hessian is not None:
         everywhere = certify(p.terms, hessian, assume=True, avoid=p.x, symmetric_variable=p.symmetric)
@@ -106,7 +110,7 @@ def in_inverse(p: Problem) -> Kind | None:
         return None
     declared = bool(p.words & {"spd"})
     q = p if declared else p.with_properties(frozenset({"spd"}))
-    name = p.question.wrt
+    name = unicode(p.x)
     notes = () if declared else (f"a {{0}} among symmetric positive definite {name}",)
     for letter in ("", "inverse"):
         try:
@@ -138,8 +142,6 @@ def monotone(p: Problem) -> Kind | None:
     if kind.kind not in ("minimum", "maximum"):
         return None
     flipped = kind.kind if slope > 0 else {"minimum": "maximum", "maximum": "minimum"}[kind.kind]
-    from matcalc.output.unicode import unicode
-
     grows = f"the function {'grows' if slope > 0 else 'falls'} with {unicode(node)}"
     return Kind(flipped, tuple(rules.signs.needs.values()) + kind.conditions, (grows, *kind.reasons), kind.notes, kind.among)
 
@@ -163,8 +165,6 @@ def undecided(p: Problem, hessian: Any) -> str:
     """What would decide."""
     if hessian is None or p.mentions(hessian) or p.constraints or not is_array(hessian):
         return ""
-    from matcalc.output.unicode import unicode
-
     c, part = p.terms.split(hessian)
     shown = unicode(part)
     signs = ("minimum", "maximum") if not c.could_extract_minus_sign() else ("maximum", "minimum")

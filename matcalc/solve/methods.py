@@ -117,14 +117,14 @@ def finished(p: Problem, found: Found, seed: int, start: float) -> Solution | No
         shown = special.show(next(a.expr for a in alternatives if a.when == affine.LEAST_NORM))
         rank = " and ".join(c.text for c in conditions if "rank" in c.text or "invertible" in c.text)
         if rank:
-            notes.append(f"{rank}; otherwise {p.question.wrt} = {shown} is the solution of least norm")
+            notes.append(f"{rank}; otherwise {special.show(p.x)} = {shown} is the solution of least norm")
     if not verdict.ok:
         notes.append(f"not checked numerically: {verdict.reason}")
     if found.method == affine.LEAST_SQUARES:
         notes.append("an exact solution where there is one, and the nearest to it otherwise")
     return Solution(p.question, expr, kind.kind, tuple(c.text for c in said), tuple(dict.fromkeys(notes)), found.method, kind.reasons,
                     alternatives, tuple(p.neat(m) for m in found.multipliers), time.perf_counter() - start, p, found, conditions, seed,
-                    kind.among)
+                    kind.among, verdict)
 
 
 def at(p: Problem, found: Found, other: Alternative, seed: int) -> str | None:

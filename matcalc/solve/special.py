@@ -225,7 +225,7 @@ def rayleigh(p: Problem) -> Found | None:
         return None
     kinds = ("maximum", "minimum") if number.sign * sign > 0 else ("minimum", "maximum")
     any_length = "" if p.constraints else ", of any length"
-    notes = (f"every eigenvector is stationary: {value}; {p.question.wrt} is given for the largest one", )
+    notes = (f"every eigenvector is stationary: {value}; {show(x)} is given for the largest one", )
     return Found(best[0], "Rayleigh quotient: eigenproblem", terms.mul(m, x), terms.scale(lam, terms.mul(q_, x)), extra,
                  (*notes, f"stationary points are the eigenvectors{any_length}"),
                  (Alternative(best[1], "for the smallest eigenvalue", kinds[1]),), kind=kinds[0],
@@ -252,7 +252,7 @@ def eigenspace(p: Problem) -> Found | None:
     last = terms.mul(vectors, terms.blocks(2, 1, (terms.zeros(rows - cols, cols), terms.identity(cols))))
     first = terms.mul(vectors, terms.blocks(2, 1, (terms.identity(cols), terms.zeros(rows - cols, cols))))
     kinds = ("maximum", "minimum") if sign > 0 else ("minimum", "maximum")
-    name = p.question.wrt
+    name = show(p.x)
     multiplier = terms.symbol("Lambda" if "Lambda" not in p.typed.symbols else "Kappa", cols, cols)
     notes = (f"the columns of {name} are the eigenvectors of {show(side.left)} for its {cols} largest eigenvalues, up to a rotation",)
     return Found(last, "trace of a quadratic form: eigenproblem", terms.mul(side.left, x), terms.mul(x, multiplier), (), notes,
@@ -390,7 +390,7 @@ def procrustes(p: Problem) -> Found | None:
     q = terms.scale(-sign, polar)
     shown = show(m)
     full = Condition(f"{shown} has full column rank" if rows != cols else f"{shown} is invertible", "columns", m)
-    name = p.question.wrt
+    name = show(p.x)
     minus = "−" if sign > 0 else ""
     notes = (f"by the singular value decomposition {shown} = U S Vᵀ it is {name} = {minus}U Vᵀ",)
     return Found(q, "orthogonal Procrustes problem, by SVD", terms.mul(terms.transpose(x), m), terms.mul(terms.transpose(m), x), (full,), notes,

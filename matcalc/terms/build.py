@@ -277,7 +277,7 @@ class Terms:
                 work.append(joined)
                 continue
             stack.append(f)
-            cut = self._cut_inverse(stack)
+            cut = self._merge_power(stack)
             if cut is not None:
                 stack = cut
                 if not stack:
@@ -352,6 +352,10 @@ class Terms:
             left, right = a.args
             if self.shape(right)[1] == self.shape(x)[0] and self.shape(left)[1] == self.shape(x)[1]:
                 return self.vec(self.mul(right, x, self.transpose(left)))
+        if isinstance(a, MatrixFunction) and isinstance(b, MatrixFunction) and op_name(a) == op_name(b) == "expm":
+            x, y = a.operands[0], b.operands[0]
+            if same(self.split(x)[1], self.split(y)[1]):
+                return self.function("expm", self.add(x, y))
         if isinstance(a, MatrixFunction) and isinstance(b, MatrixFunction) and op_name(a) == op_name(b) == "blocks":
             return self._join_blocks(a, b)
         return None
@@ -365,17 +369,19 @@ class Terms:
         cells = [self.add(*(self.mul(left[i * k + j], right[j * c + l]) for j in range(k))) for i in range(r) for l in range(c)]
         return cells[0] if len(cells) == 1 else self.blocks(r, c, cells)
 
-    def _cut_inverse(self, stack: list[Any]) -> list[Any] | None:
-        """Cancel P P⁻¹ and P⁻¹ P where P is a product standing in the chain as its factors."""
-        last = stack[-1]
-        if isinstance(last, Inverse) and isinstance(last.args[0], MatMul):
-            inside = list(last.args[0].args)
-            if len(stack) > len(inside) and stack[-1 - len(inside):-1] == inside:
-                return stack[:-1 - len(inside)]
-        for i in range(len(stack) - 2, -1, -1):
-            f = stack[i]
-            if isinstance(f, Inverse) and isinstance(f.args[0], MatMul) and stack[i + 1:] == list(f.args[0].args):
-                return stack[:i]
+    def _merge_power(self, stack: list[Any]) -> list[Any] | None:
+        """P P^k and P^k P where P is a product standing in the chain as its factors; P P⁻¹ cancels."""
+        for i in range(len(stack) - 1, -1, -1):
+            base, k = self.base(stack[i]) if isinstance(stack[i], MatPow) else (None, None)
+            if isinstance(base, MatMul):
+                inside = list(base.args)
+                n = len(inside)
+                if i == len(stack) - 1 and len(stack) > n and stack[-1 - n:-1] == inside:
+                    power = self.power(base, k + 1)
+                    return [*stack[:-1 - n], *(() if isinstance(power, Identity) else (power,))]
+                if stack[i + 1:] == inside:
+                    power = self.power(base, k + 1)
+                    return [*stack[:i], *(() if isinstance(power, Identity) else (power,))]
         return None
 
     def _diagonals(self, chain: list[Any]) -> list[Any]:

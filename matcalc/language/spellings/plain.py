@@ -444,6 +444,12 @@ class Names:
         if declared is not None and not dotted and not (call and declared in self.functions):
             out.append(Token("name", declared, first.start, end))
             return
+        for cut in range(min(len(marks), LONG) - 1, 0, -1):  # S_Bw, where S_B was declared
+            if marks.isalpha() and (head := self.lookup(f"{word}_{marks[:cut]}")) is not None:
+                middle = end - len(marks) + cut
+                out.append(Token("name", head, first.start, middle))
+                self.place(Token("word", marks[cut:], middle, end), marks[cut:], "", end, following, out, comma)
+                return
         function = whole if whole in LANGUAGE_FUNCTIONS else None
         if (
             function is None

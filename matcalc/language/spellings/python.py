@@ -467,7 +467,7 @@ class _Python:
                 source=self.source,
             )
         if op is None or name == "I":
-            near = difflib.get_close_matches(name, sorted(METHODS), 1, 0.7)
+            near = difflib.get_close_matches(name, sorted(METHODS), 1, 0.6)
             raise LanguageError(
                 "unknown-function",
                 f"unknown method `.{name}`",

@@ -58,7 +58,7 @@ def expand(tape: Tape, roots: Sequence[Value], native: frozenset[str]) -> list[V
                 return tape.entrywise("div", above, tape.entrywise("add", one, decay))
             case "softplus" if "softplus" not in native:
                 x, negated = plain(args[0])
-                if plain(v.args[0])[0] not in logistic:
+                if "logaddexp" in native and plain(v.args[0])[0] not in logistic:
                     return tape.entrywise("logaddexp", zero, args[0])
                 decay = tape.function("exp", tape.neg(tape.function("abs", x)))
                 return tape.entrywise("add", tape.entrywise("maximum", tape.neg(x) if negated else x, zero), tape.entrywise("log1p", decay))

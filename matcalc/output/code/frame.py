@@ -388,14 +388,17 @@ def matlab(result: Any, plan: Plan, target: Target, what: str, name: str) -> str
         shape, found = [], []
         for i, s in enumerate((a.rows, a.cols)):
             text, new, _ = axis(s, known, plan.names, f"size({a.name}, {i + 1})")
-            shape.append("NaN" if text == "None" else text)
+            shape.append(f"size({a.name}, 1)" if i and s == a.rows and shape[0] == "NaN" else "NaN" if text == "None" else text)
             if new:
                 found.append((new[0], new[1].replace("//", "/")))
                 known |= {f.name for f in s.free_symbols}
         text = a.text if a.kind == "matrix" or a.kind == "row" else "a number" if a.kind == "number" else f"{a.text}×1"
         checks.append(f"  {a.name} = array_('{a.symbol}', {a.name}, '{text}', [{', '.join(shape)}]);")
         checks += [f"  {plan.names[n]} = {e};" for n, e in found if n in needed]
-    lines = [head, *doc, *checks, *(f"  {s}" for s in body), "end"]
+        if a.kind == "row":
+            checks.append(f"  {a.name} = {a.name}(:);")
+    rows = [f"  {o.name} = {o.name}';" for o in plan.outputs if o.kind == "row"]
+    lines = [head, *doc, *checks, *(f"  {s}" for s in body), *rows, "end"]
     code = "\n".join(lines)
     parts = [code]
     if "array_(" in code:

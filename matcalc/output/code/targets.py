@@ -320,6 +320,7 @@ TORCH = Target(
         "sigma_max": ("torch.linalg.svdvals({0})[0]", ATOM), "nuclear": ("torch.linalg.svdvals({0}).sum()", ATOM),
         "where_positive": ("torch.where({0} >= 0, 1.0, {1})", ATOM), "pow scalar": ("{0:60} ** {1:60}", POW),
         "block": ("torch.cat([{torchgrid}])", ATOM), "copy": ("{0:60}.clone()", ATOM), "diagonal": ("{0:60}.diagonal()", ATOM),
+        "kron": ("torch.kron({0:60}.contiguous(), {1:60}.contiguous())", ATOM),
         "kron_eye": ("torch.kron(torch.eye({d}{like}), {0:60}.contiguous())", ATOM),
         "eye_kron": ("torch.kron({0:60}.contiguous(), torch.eye({d}{like}))", ATOM),
         "dexpm": ("_dexpm({0}, {1})", ATOM), "unit": ("torch.eye({s0}{like})[{i0}]", ATOM)},
@@ -452,7 +453,7 @@ MATLAB = Target(
         "dot": ("{0:60}' * {1:40}", MATMUL), "vdot": ("sum(sum({0:30} .* {1:40}))", ATOM), "sum": ("sum({0})", ATOM), "sum matrix": ("sum(sum({0}))", ATOM),
         "sum0": ("sum({0}, 1)'", ATOM), "sum1": ("sum({0}, 2)", ATOM), "max": ("max({0})", ATOM), "max matrix": ("max(max({0}))", ATOM),
         "min": ("min({0})", ATOM), "min matrix": ("min(min({0}))", ATOM), "max0": ("max({0}, [], 1)'", ATOM), "max1": ("max({0}, [], 2)", ATOM),
-        "maximum": call("max", 2), "diagonal": call("diag"), "diagm": call("diag"), "eye": ("eye({s0})", ATOM),
+        "maximum": call("max", 2), "diagonal": call("diag"), "diagm": call("diag"), "eye": ("full(eye({s0}))", ATOM), "mul scalar": ("{0:30} * {1:40}", MUL), "div by": ("{0:30} / {1:40}", MUL),
         "ones": ("ones({shape})", ATOM), "zeros": ("zeros({shape})", ATOM), "spread number": ("{0:30} * ones({shape})", MUL),
         "spread": ("{0:30} + zeros({shape})", ADD), "chol": ("chol({0}, 'lower')", ATOM), "solve_chol": ("{0:60}' \\ ({0:40} \\ {1:40})", MUL),
         "logdet": call("logdet_"), "logabsdet": ("real(log(det({0})))", ATOM), "vec": ("reshape({0}, [], 1)", ATOM),
@@ -461,12 +462,13 @@ MATLAB = Target(
         "where_negative": ("(({0} < 0) + ({0} >= 0) .* {1:40})", ATOM), "lower": call("tril"), "upper": call("triu"),
         "lowerhalf": ("tril({0}) - diag(diag({0})) / 2", ADD), "vech": call("vech_"), "adj": call("adj_"),
         "concatenate": ("[{semicolons}]", ATOM), "block": ("[{rows}]", ATOM), "column": ("{0:60}(:, {1})", ATOM), "line": ("{0:60}({1}, :)'", ATOM),
-        "entry": ("{0:60}({1})", ATOM), "unit": ("(1:{s0} == {0})'", ATOM), "commutation": call("commutation_", 0)[0:0] or ("commutation_({d0}, {d1})", ATOM),
+        "entry": ("{0:60}({1})", ATOM), "unit": ("(1:{s0} == {0})'", ATOM), "commutation": ("commutation_({d0}, {d1})", ATOM),
         "permute_rows": ("{0:60}(order_({d0}, {d1}), :)", ATOM), "permute_cols": ("{0:60}(:, order_({d1}, {d0}))", ATOM),
         "dexpm": call("dexpm_", 2), "eigvals": ("sort(eig({0}))", ATOM), "lambda_max": ("max(eig({0}))", ATOM), "lambda_min": ("min(eig({0}))", ATOM),
         "eigvec_max": ("eigenvector_({0}, 'last')", ATOM), "eigvec_min": ("eigenvector_({0}, 'first')", ATOM),
         "sigma_max": ("norm({0})", ATOM), "nuclear": ("sum(svd({0}))", ATOM), "singvec_left": ("singular_({0}, 1)", ATOM),
-        "singvec_right": ("singular_({0}, 2)", ATOM), "khatrirao": call("khatrirao_", 2), "family": ("{name}{{{index}}}", ATOM)},
+        "singvec_right": ("singular_({0}, 2)", ATOM), "khatrirao": call("khatrirao_", 2),
+        "blockinner": call("blockinner_", 2), "blocksum": call("blocksum_", 2), "family": ("{name}{{{index}}}", ATOM)},
     native=frozenset({"solve_spd"}), syrk=True,
     helpers={
         "logdet_": """
@@ -533,6 +535,34 @@ function x = singular_(A, which)
   if which == 1, x = U(:, 1) * sign(V(i, 1)); else, x = V(:, 1) * sign(V(i, 1)); end
 end
 """,
+        "blockinner_": """
+function C = blockinner_(A, B)
+  % C(i,j) = sum of (block ij of A) .* B.
+  [p, q] = size(B);
+  m = size(A, 1) / p;
+  n = size(A, 2) / q;
+  C = zeros(m, n);
+  for i = 1:m
+    for j = 1:n
+      C(i, j) = sum(sum(A((i-1)*p+1:i*p, (j-1)*q+1:j*q) .* B));
+    end
+  end
+end
+""",
+        "blocksum_": """
+function C = blocksum_(A, B)
+  % The sum of B(i,j) (block ij of A).
+  [m, n] = size(B);
+  p = size(A, 1) / m;
+  q = size(A, 2) / n;
+  C = zeros(p, q);
+  for i = 1:m
+    for j = 1:n
+      C = C + B(i, j) * A((i-1)*p+1:i*p, (j-1)*q+1:j*q);
+    end
+  end
+end
+""",
         "khatrirao_": """
 function C = khatrirao_(A, B)
   % The Kronecker product column by column.
@@ -553,7 +583,7 @@ JULIA = Target(
     dotted(power=" .^ ") | {name: call(f"{name}.") for name in JULIA_FUNCTIONS} | {f"{name} number": call(name) for name in JULIA_FUNCTIONS} | {
         "pow number": ("{0:60}^{1:60}", POW), "add": ("{0:20} .+ {1:24}", ADD), "sub": ("{0:20} .- {1:24}", ADD),
         "add same": ("{0:20} + {1:24}", ADD), "sub same": ("{0:20} - {1:24}", ADD), "mul": ("{0:30} .* {1:40}", MUL), "div": ("{0:30} ./ {1:40}", MUL),
-        "mul scalar": ("{0:30} * {1:40}", MUL), "div scalar": ("{0:30} / {1:40}", MUL),
+        "mul scalar": ("{0:30} * {1:40}", MUL), "div by": ("{0:30} / {1:40}", MUL),
         "dot": ("dot({0}, {1})", ATOM), "vdot": ("dot({0}, {1})", ATOM), "sum": ("sum({0})", ATOM), "sum0": ("vec(sum({0}; dims=1))", ATOM),
         "sum1": ("vec(sum({0}; dims=2))", ATOM), "max": ("maximum({0})", ATOM), "min": ("minimum({0})", ATOM),
         "max0": ("vec(maximum({0}; dims=1))", ATOM), "max1": ("vec(maximum({0}; dims=2))", ATOM), "maximum": ("max.({0}, {1})", ATOM),
@@ -569,7 +599,8 @@ JULIA = Target(
         "concatenate": ("vcat({*})", ATOM), "block": ("[{rows}]", ATOM), "column": ("{0:60}[:, {1}]", ATOM), "line": ("{0:60}[{1}, :]", ATOM),
         "entry": ("{0:60}[{1}]", ATOM), "unit": ("Float64.(1:{s0} .== {0})", ATOM), "eigvals": ("eigvals(Symmetric({0}))", ATOM),
         "lambda_max": ("eigmax(Symmetric({0}))", ATOM), "lambda_min": ("eigmin(Symmetric({0}))", ATOM), "sigma_max": call("opnorm"),
-        "nuclear": ("sum(svdvals({0}))", ATOM), "adj": call("adjugate_"), "vech": call("vech_"),
+        "nuclear": ("sum(svdvals({0}))", ATOM), "adj": call("adjugate_"), "vech": call("vech_"), "khatrirao": call("khatrirao_", 2),
+        "blockinner": call("blockinner_", 2), "blocksum": call("blocksum_", 2),
         "permute_rows": ("{0:60}[order_({d0}, {d1}), :]", ATOM), "permute_cols": ("{0:60}[:, order_({d1}, {d0})]", ATOM),
         "commutation": ("Matrix{{Float64}}(I, {s0}, {s0})[order_({d0}, {d1}), :]", ATOM), "dexpm": call("dexpm_", 2),
         "eigvec_max": ("eigenvector_({0}, size({0}, 1))", ATOM), "eigvec_min": ("eigenvector_({0}, 1)", ATOM),
@@ -583,6 +614,24 @@ function adjugate_(A)
     others = [prod(s[[1:i-1; i+1:end]]) for i in eachindex(s)]
     return det(U) * det(V) * (V * Diagonal(others) * U')
 end
+''',
+        "blockinner_": '''
+"C[i,j] = sum of (block ij of A) .* B."
+function blockinner_(A, B)
+    p, q = size(B)
+    return [dot(A[i:i+p-1, j:j+q-1], B) for i in 1:p:size(A, 1), j in 1:q:size(A, 2)]
+end
+''',
+        "blocksum_": '''
+"The sum of B[i,j] (block ij of A)."
+function blocksum_(A, B)
+    p, q = size(A) .÷ size(B)
+    return sum(B[i, j] * A[(i-1)*p+1:i*p, (j-1)*q+1:j*q] for i in axes(B, 1), j in axes(B, 2))
+end
+''',
+        "khatrirao_": '''
+"The Kronecker product column by column."
+khatrirao_(A, B) = reduce(hcat, [kron(A[:, j], B[:, j]) for j in axes(A, 2)])
 ''',
         "vech_": '''
 "The lower triangle, column by column."

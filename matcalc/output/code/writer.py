@@ -179,7 +179,7 @@ class Writer:
             if got is not None:
                 return got
         got = rows.get(v.op)
-        if got is None or v.host and v.op not in ("neg", "add", "sub", "mul", "div", "pow2"):
+        if got is None or v.host and self.target.family == "python" and v.op not in ("neg", "add", "sub", "mul", "div", "pow2"):
             raise missing(v.op, self.target)
         return got
 
@@ -191,6 +191,8 @@ class Writer:
             found.append("host")
         if all(a.rank == 0 for a in v.args):
             found.append("number")
+        if len(v.args) == 2 and v.args[1].rank == 0:
+            found.append("by")
         if v.rank == 0:
             found.append("scalar")
         elif any(a.rank == 0 for a in v.args):
