@@ -229,7 +229,7 @@ def build_all(terms: Terms, typed: Typed, root: Node) -> dict[Node, Any]:
                 uses[a] = uses.get(a, 0) + 1
     for node in order:
         if node.op == "unknown":
-            from matcalc.calculus.unknown import build as build_unknown
+            from matcalc.terms.unknown import build as build_unknown
 
             rows, cols = typed.shape[node]
             built[node] = build_unknown(terms, *node.value[:2], tuple(built[a] for a in node.args), (rows.sympy(), cols.sympy()))

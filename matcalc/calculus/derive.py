@@ -16,8 +16,11 @@ from matcalc.calculus.linearize import Linearizer, Use
 from matcalc.calculus.matrixform import Reader
 from matcalc.calculus.simplify import Simplifier
 from matcalc.calculus.transpose import Transposer
+from matcalc.errors import UnsupportedError
+from matcalc.language.syntax import postorder
 from matcalc.rulebook.load import RuleBook
 from matcalc.terms.build import Terms, is_array
+from matcalc.terms.view import children, view
 
 
 @dataclass(slots=True)
@@ -63,10 +66,21 @@ class Engine:
             case "differential":
                 return self.lin.push(f, {x: v})
             case "hvp" | "quadratic":
+                self.needs_order(f)
                 g = self.simplified(self.derivative(f, x, "gradient"))
                 product = self.lin.push(g, {x: v})
                 return product if kind == "hvp" else self.terms.inner(v, product)
         raise ValueError(kind)
+
+    def needs_order(self, f: Any) -> None:
+        """The second derivative of a nuclear norm is only defined by a formula if it is known which side is longer."""
+        for node in postorder([f], children(self.terms)):
+            op, operands, _ = view(self.terms, node)
+            if op == "nuclear":
+                m, n = self.terms.shape(operands[0])
+                if (m, n) not in self.terms.larger and (n, m) not in self.terms.larger:
+                    raise UnsupportedError("order-needed", f"the second derivative of a nuclear norm depends on which of {m} and {n} is larger",
+                                           hint=f'--assume "{m} > {n}" or --assume "{m} < {n}"')
 
     def simplified(self, x: Any) -> Any:
         """x in its shortest form, before it is differentiated again."""
@@ -90,6 +104,7 @@ class Engine:
 
     def hessian(self, f: Any, x: Any, y: Any) -> Any:
         """The Jacobian, by y, of the gradient by x."""
+        self.needs_order(f)
         g = self.simplified(self.derivative(f, x, "gradient"))
         if not is_array(y):
             h = self.lin.push(g, {y: S.One})

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sympy import Basic, S
+from sympy import Basic, Mul, S, cancel
 
-from matcalc.calculus import unknown
-from matcalc.calculus.unknown import is_unknown
+from matcalc.terms import unknown
+from matcalc.terms.unknown import is_unknown
 from matcalc.errors import UnsupportedError
 from matcalc.language.syntax import Node, postorder
 from matcalc.rulebook.load import Rule, RuleBook
@@ -145,7 +145,7 @@ class Template:
 
     rule: Rule
     names: tuple[str, ...]
-    sizes: tuple[tuple[str, int, int], ...]             # size name, operand, axis
+    sizes: Sizes
     summands: tuple[tuple[str, int, Node], ...]         # parameter moved, sign, the summand
 
     @classmethod
@@ -167,13 +167,13 @@ class Template:
                     summands.extend((name, sign, node) for name in sorted(moved)[:1])
                 else:
                     summands.append((moved.pop(), sign, node))
-        return cls(rule, names, where_sizes(rule, names), tuple(summands))
+        return cls(rule, names, where_sizes(rule), tuple(summands))
 
     def differential(self, terms: Terms, operands: tuple[Any, ...], tangents: Mapping[int, Any]) -> Any:
         """The right side for these operands, the tangents in the places of d(·)."""
         bound: dict[str, Any] = dict(zip(self.names, operands, strict=False))
         moved = {self.names[i]: v for i, v in tangents.items()}
-        sizes = {name: terms.shape(operands[i])[axis] for name, i, axis in self.sizes}
+        sizes = bound_sizes(terms, self.sizes, bound)
         leaf, size = binder(terms, bound, moved, sizes)
         parts = []
         for name, sign, node in self.summands:
@@ -189,17 +189,32 @@ def flat_operands(node: Node) -> tuple[Node, ...]:
     return tuple(a for a in node.args if a.op == "symbol")
 
 
-def where_sizes(rule: Rule, names: tuple[str, ...]) -> tuple[tuple[str, int, int], ...]:
-    """Which size name of the rule's `where` is which dimension of which operand."""
-    found: list[tuple[str, int, int]] = []
+Sizes = tuple[tuple[str, str, int], ...]       # (size or product of sizes, operand, axis)
+
+
+def where_sizes(rule: Rule) -> Sizes:
+    """The sizes in the rule's `where` and which dimension of which letter each is, single names first."""
+    found: list[tuple[str, str, int]] = []
     for part in rule.where.replace(";", ",").split(","):
         name, _, shape = part.partition(":")
         words = shape.split()
-        if name.strip() in names and words and words[0] != "scalar":
-            for axis, size in enumerate(words[0].replace("x", "×").split("×")):
-                if size.isidentifier() and size not in {n for n, _, _ in found}:
-                    found.append((size, names.index(name.strip()), axis))
-    return tuple(found)
+        if words and words[0] != "scalar":
+            found += [(size, name.strip(), axis) for axis, size in enumerate(words[0].split("×"))]
+    return tuple(sorted((entry for entry in found if not entry[0].isdigit()), key=lambda entry: "*" in entry[0]))
+
+
+def bound_sizes(terms: Terms, sizes: Sizes, bound: Mapping[str, Any]) -> dict[str, Any]:
+    """The value of each size name for these operands; m from m*p once p is known."""
+    got: dict[str, Any] = {}
+    for size, letter, axis in sizes:
+        if letter not in bound:
+            continue
+        value = terms.shape(bound[letter])[axis]
+        factors = size.split("*")
+        unknown_ = [f for f in factors if f not in got]
+        if len(unknown_) == 1:
+            got[unknown_[0]] = cancel(value / Mul(*(got[f] for f in factors if f in got)))
+    return got
 
 
 def binder(terms: Terms, bound: Mapping[str, Any], moved: Mapping[str, Any], sizes: Mapping[str, Any]) -> tuple[Any, Any]:

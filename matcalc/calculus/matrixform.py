@@ -12,7 +12,7 @@ from typing import Any
 import sympy as sp
 from sympy import MatAdd, MatMul, Mul, S
 
-from matcalc.calculus.linearize import binder, is_zero, where_sizes
+from matcalc.calculus.linearize import Sizes, binder, bound_sizes, is_zero, where_sizes
 from matcalc.calculus.transpose import Transposer, chain
 from matcalc.errors import UnsupportedError
 from matcalc.language.syntax import Node, postorder
@@ -27,7 +27,7 @@ class MatrixForm:
 
     rule: Rule
     names: tuple[str, ...]
-    sizes: tuple[tuple[str, int, int], ...]
+    sizes: Sizes
     template: Node | None       # None: the identity
 
     @classmethod
@@ -37,7 +37,7 @@ class MatrixForm:
         names = tuple(a.value for a in chain(call))
         right = rule.right
         template = right.args[0] if right.op == "mul" else None
-        return cls(rule, names, where_sizes(rule, names), template)
+        return cls(rule, names, where_sizes(rule), template)
 
 
 @dataclass(slots=True)
@@ -102,7 +102,7 @@ class Reader:
             if a in moving:
                 form = self.form(f"{op}-{'right' if i else 'left'}" if op in ("kron", "blockinner", "blocksum") else key)
                 bound = dict(zip(form.names, operands, strict=False))
-                sizes = {name: terms.shape(operands[j])[axis] for name, j, axis in form.sizes}
+                sizes = bound_sizes(terms, form.sizes, bound)
                 total.append(self.instantiate(form, bound, sizes, memo[a]))
         return terms.add(*total) if len(total) > 1 else total[0]
 

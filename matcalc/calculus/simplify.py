@@ -125,7 +125,7 @@ class Simplifier:
             if isinstance(x, Add | Mul | Pow):
                 yield self.scalar(x)
             elif isinstance(x, sp.Trace) and isinstance(x.args[0], MatAdd) and x.args[0] not in terms.opaque and len(x.args[0].args) <= 8:
-                yield Add(*(terms.trace(a) for a in x.args[0].args))
+                yield Add(*(self.settle(terms.trace(a)) for a in x.args[0].args))
             elif isinstance(x, sp.Trace) and isinstance(x.args[0], MatMul):
                 factors = x.args[0].args
                 if isinstance(factors[0], sp.OneMatrix) and self.is_entrywise(factors[-1]) and len(factors) == 2:

@@ -14,7 +14,7 @@ from typing import Any
 from sympy import MatrixSymbol, S, ZeroMatrix
 
 from matcalc.calculus.cost import cost
-from matcalc.calculus.linearize import Linearizer, binder, is_linear, is_zero, where_sizes
+from matcalc.calculus.linearize import Linearizer, Sizes, binder, bound_sizes, is_linear, is_zero, where_sizes
 from matcalc.errors import UnsupportedError
 from matcalc.language.syntax import Node
 from matcalc.rulebook.load import Rule
@@ -31,14 +31,14 @@ class Adjoint:
 
     rule: Rule
     names: tuple[str, ...]      # the other operands' names, by position; None at V
-    sizes: tuple[tuple[str, int, int], ...]
+    sizes: Sizes
     template: Node
 
     @classmethod
     def of(cls, rule: Rule) -> Adjoint:
         call, template = rule.left.args[1], rule.right.args[0]
         names = tuple(a.value for a in chain(call))
-        return cls(rule, names, where_sizes(rule, names), template)
+        return cls(rule, names, where_sizes(rule), template)
 
 
 def chain(node: Node) -> list[Node]:
@@ -161,7 +161,7 @@ class Transposer:
             key = f"{op}-right"
         adjoint = self.rule(key)
         bound = {name: x for name, x in zip(adjoint.names, operands, strict=False)}
-        sizes = {name: terms.shape(operands[i])[axis] for name, i, axis in adjoint.sizes}
+        sizes = bound_sizes(terms, adjoint.sizes, {**bound, "G": g, "g": g})
         if op == "unvec":
             sizes |= {"m": value[0], "n": value[1]}
         if op == "im2col":

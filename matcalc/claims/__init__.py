@@ -6,6 +6,7 @@ the interface.  Guarantee: the verdict is numeric, and nothing is said of a wron
 """
 from __future__ import annotations
 
-from matcalc.claims.verdict import Equality, Reason, Verdict, check, check_all, equal
+from matcalc.claims.equality import Equality, equal
+from matcalc.claims.verdict import Reason, Verdict, check, check_all
 
 __all__ = ["Equality", "Reason", "Verdict", "check", "check_all", "equal"]

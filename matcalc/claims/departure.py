@@ -1,34 +1,33 @@
 """Where a wrong claim leaves the derivation: the step at which one slip leads to exactly this claim.
 
-A service of the claims stage for `--steps`.  The derivation is carried out forward with numbers, d(node) from the d(operands) by the
-rule of each node, and once more for each slip: an operand taken as a constant, a sign or a factor 2 lost, the inner derivative
-or the function's own derivative forgotten.  A slip is named only if its result is the claim at all points and directions.
+A service of the claims stage for `--steps`.  The derivation is carried out forward with numbers, d(node) from the d(operands)
+by the rule of each node, and once more for each slip: an operand taken as a constant, a sign or a factor 2 lost, a function kept
+or left out instead of differentiated.  A slip is named only if its result is the claim at all points and directions.
 """
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sympy import MatrixSymbol, Symbol
 
+from matcalc.claims.case import Case, Finding, same_value
 from matcalc.claims.points import FAILURES, finite
 from matcalc.claims.reading import definitions, folded
 from matcalc.numerics import check as judge
 from matcalc.numerics.evaluate import evaluate
-from matcalc.numerics.functions import Array, inner, vec
+from matcalc.numerics.functions import Array, inner, shape, vec
 from matcalc.numerics.sample import Point
 from matcalc.terms.build import is_array
 from matcalc.terms.view import view
 
-if TYPE_CHECKING:
-    from matcalc.claims.diagnose import Case
-
+FIRST = ("gradient", "jacobian", "derivative")
 MOST_NODES = 60
 DIRECTIONS = 3
-SLIPS = ((0.0, "you took {0} as a constant"), (-1.0, "you lost the sign of the part with {1}"), (2.0, "a factor 2 too many came in with {1}"),
-         (0.5, "you lost a factor 2 of the part with {1}"))
+SLIPS = ((0.0, "you took {0} as a constant"), (-1.0, "you lost the sign of the part with {1}"),
+         (2.0, "a factor 2 too many came in with {1}"), (0.5, "you lost a factor 2 of the part with {1}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +49,23 @@ class Local:
     node: Any
     text: str                                   # as the steps write it
     shown: str                                  # with the names of the program
-    moving: tuple[tuple[int, Any], ...]         # slot, operand
-    parts: tuple[Any, ...]                      # the part of d(node) that comes from each, linear in its placeholder
+    parts: tuple[Part, ...]                     # the summands of d(node)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A summand of d(node): the operand that moves in it, and the term, linear in the placeholder of its slot."""
+
+    slot: int
+    operand: Any
+    term: Any
+    lone: bool                                  # the only one in which this slot moves
 
 
 def departure(case: Case) -> Departure | None:
     """The first step that the claim departs from, where one slip explains it."""
     result = case.result
-    if result is None or case.claim.typed is None or case.kind not in ("gradient", "jacobian", "derivative") or case.constrained:
+    if result is None or case.claim.typed is None or case.kind not in FIRST or case.constrained:
         return None
     steps = result.steps
     try:
@@ -75,19 +83,23 @@ def departure(case: Case) -> Departure | None:
     return None
 
 
-def chain_rule(case: Case) -> Iterator[str]:
-    """The functions that were not differentiated, or whose derivative was left out, in words."""
-    if case.result is None or case.claim.typed is None or case.kind not in ("gradient", "jacobian", "derivative") or case.constrained:
+def slips(case: Case) -> Iterator[Finding]:
+    """A function that was kept where its derivative belongs, or left out where the chain rule wants it."""
+    if case.result is None or case.claim.typed is None or case.kind not in FIRST or case.constrained:
         return
     try:
-        yield from [words for _, words in found(case, locals_of(case, case.result), numbers=False)]
+        _, words = next(found(case, locals_of(case, case.result), numbers=False), (None, ""))
     except FAILURES:
         return
+    if words:
+        yield Finding("chain", 1.75, f"the chain rule went wrong: {words}", case.answer, edit=False)
 
 
 def turned(case: Case) -> bool:
-    return all((v := case.claimed(at)) is not None and v.T.shape == t.shape and np.allclose(v.T, t, rtol=1e-7, atol=1e-9)
-               for at, t in enumerate(case.scene.targets))
+    """Whether the claim is the transpose of the derivative."""
+    values = [case.claimed(at) for at in range(len(case.scene.points))]
+    pairs = zip(values, case.scene.targets, strict=True)
+    return all(v is not None and same_value(v.T, t, case.scene.tolerance) for v, t in pairs)
 
 
 def placeholder(i: int, shape: tuple[Any, Any], array: bool) -> Any:
@@ -108,13 +120,18 @@ def locals_of(case: Case, result: Any) -> list[Local]:
     inside, chain = set(nodes), []
     for node in nodes:
         if node == x:
-            chain.append(Local(node, str(x), str(x), (), ()))
+            chain.append(Local(node, str(x), str(x), ()))
             continue
         operands = view(terms, node)[1]
-        moving = tuple((i, a) for i, a in enumerate(operands) if a in inside)
-        parts = tuple(lin.local(node, {i: placeholder(i, terms.shape(a), is_array(a))}) for i, a in moving)
+        parts: list[Part] = []
+        for i, a in enumerate(operands):
+            if a in inside:
+                term = lin.local(node, {i: placeholder(i, terms.shape(a), is_array(a))})
+                op, summands, _ = view(terms, term)
+                split = summands if op == "add" else (term,)
+                parts += [Part(i, a, s, len(split) == 1) for s in split]
         shown = present(terms, node)
-        chain.append(Local(node, unicode(shown), unicode(folded(terms, named, shown)), moving, parts))
+        chain.append(Local(node, unicode(shown), unicode(folded(terms, named, shown)), tuple(parts)))
     return chain
 
 
@@ -128,25 +145,25 @@ class Run:
     tangents: dict[Any, Array]
     wanted: Array               # what the claim says that d(function) is
 
-    def forward(self, chain: list[Local], slip: tuple[int, int, float | str] | None = None) -> Array:
+    def slipped(self, chain: list[Local], slip: tuple[int, int, float | str]) -> Array:
         """d(function), with a slip at one part of one node."""
-        tangents = dict(self.tangents) if slip else {}
-        for k, local in enumerate(chain[slip[0]:] if slip else chain, slip[0] if slip else 0):
-            tangents[local.node] = self.tangent(local, tangents, slip if slip and slip[0] == k else None)
-        return tangents[chain[-1].node]
+        tangents = dict(self.tangents)
+        for k, local in enumerate(chain[slip[0]:], slip[0]):
+            tangents[local.node] = self.tangent(local, tangents, slip if slip[0] == k else None)
+        value: Array = tangents[chain[-1].node]
+        return value
 
     def tangent(self, local: Local, tangents: Mapping[Any, Array], slip: tuple[int, int, float | str] | None) -> Array:
-        if not local.moving:
+        if not local.parts:
             return self.direction
         total: Array | None = None
-        for j, ((slot, operand), part) in enumerate(zip(local.moving, local.parts, strict=True)):
-            env = {**self.point.env, f"d#{slot}": tangents[operand]}
-            if slip is not None and slip[1] == j and isinstance(slip[2], str):
-                value = tangents[operand] if slip[2] == "inner" else tangents[operand] * self.values[local.node]
+        for j, part in enumerate(local.parts):
+            tangent = tangents[part.operand]
+            wrong = slip[2] if slip is not None and slip[1] == j else 1.0
+            if isinstance(wrong, str):
+                value = tangent if wrong == "inner" else tangent * self.values[local.node]
             else:
-                value = evaluate(part, env, self.point.dims)
-                if slip is not None and slip[1] == j:
-                    value = value * slip[2]
+                value = wrong * evaluate(part.term, {**self.point.env, f"d#{part.slot}": tangent}, self.point.dims)
             total = value if total is None else total + value
         assert total is not None
         return total
@@ -159,29 +176,27 @@ def found(case: Case, chain: list[Local], *, numbers: bool = True) -> Iterator[t
     runs = list(case_runs(case, chain))
     for k in reversed(range(len(chain))):
         local = chain[k]
-        for j, (_, operand) in enumerate(local.moving):
-            text = next(c.shown for c in chain if c.node == operand)
+        for j, part in enumerate(local.parts):
+            text = next(c.shown for c in chain if c.node == part.operand)
             name = f"d({text})" if len(text) > 2 else f"d{text}"
             for factor, words in SLIPS if numbers else ():
-                if factor == 0 and len(local.moving) == 1:
-                    continue
-                if leads(runs, chain, (k, j, factor)):
-                    yield local, words.format(text if len(local.moving) > 1 else local.shown, name)
-            if len(local.moving) == 1 and operand_shape(runs[0], local.node) == operand_shape(runs[0], operand):
+                if (factor != 0 or len(local.parts) > 1) and leads(runs, chain, (k, j, factor)):
+                    yield local, words.format(text, name) if factor or part.lone else f"you left out a term of d({local.shown})"
+            if len(local.parts) == 1 and operand_shape(runs[0], local.node) == operand_shape(runs[0], part.operand):
                 if leads(runs, chain, (k, j, "own")):
                     yield local, f"you kept {local.shown} instead of differentiating it"
                 if leads(runs, chain, (k, j, "inner")):
                     yield local, f"you left out the derivative of {local.shown} by {text}"
 
 
-def operand_shape(run: Run, node: Any) -> tuple[int, ...]:
-    return run.values[node].shape
+def operand_shape(run: Run, node: Any) -> tuple[int, int]:
+    return shape(run.values[node])
 
 
 def leads(runs: list[Run], chain: list[Local], slip: tuple[int, int, float | str]) -> bool:
     for run in runs:
         try:
-            value = run.forward(chain, slip)
+            value = run.slipped(chain, slip)
         except FAILURES:
             return False
         if not finite(value) or value.shape != run.wanted.shape or judge.distance(value, run.wanted) > 1e-7:

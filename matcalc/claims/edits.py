@@ -1,7 +1,7 @@
 """Every small change of a claim: the candidates among which a diagnosis is looked for.
 
-Second part of the claims stage, and pure syntax.  An `Edit` is a changed tree, a word for what was done, and how far-fetched it is
-(`cost`); whether it repairs the claim is for others to test.  One walk over the tree makes them all: a node may be
+Second part of the claims stage, and pure syntax.  An `Edit` is a changed tree, a word for what was done, and how far-fetched
+it is (`cost`); whether it repairs the claim is for others to test.  One walk over the tree makes them all: a node may be
 transposed, inverted, dropped, given a missing factor, applied to another function; neighbours may change places; a term of a
 sum may get another coefficient.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import permutations
+from itertools import pairwise, permutations
 
 from matcalc.language.syntax import Node, postorder, same
 from matcalc.terms.operations import TABLE
@@ -25,10 +25,14 @@ CONFUSED = {
     "exp": ("expm",), "log": ("logm",), "sqrt": ("sqrtm",), "expm": ("exp",), "logm": ("log",), "sqrtm": ("sqrt",),
     "sin": ("cos",), "cos": ("sin",), "sinh": ("cosh",), "cosh": ("sinh",), "tanh": ("sigmoid",), "sigmoid": ("tanh", "softmax"),
     "softmax": ("sigmoid",), "abs": ("sign",), "sign": ("abs",), "relu": ("step",), "step": ("relu", "sign"),
-    "det": ("tr", "logdet"), "tr": ("det",), "logdet": ("det",), "adj": ("inv",), "inv": ("adj", "pinv"), "pinv": ("inv", "transpose"),
+    "det": ("tr", "logdet"), "tr": ("det",), "logdet": ("det",), "adj": ("inv",), "inv": ("adj", "pinv"),
+    "pinv": ("inv", "transpose"),
     "sum": ("mean",), "mean": ("sum",), "norm": ("norm1",), "norm1": ("norm",), "lower": ("upper",), "upper": ("lower",),
     "max": ("min",), "min": ("max",), "softplus": ("sigmoid",), "Phi": ("erf",), "erf": ("Phi",),
 }
+
+
+MISSING = (("missing-factor", "mul", 3.5), ("missing-entrywise", "hadamard", 3.6), ("missing-divisor", "quotient", 3.8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +108,8 @@ class Tree:
             parts = summands(head)
             for i, (sign, node) in enumerate(parts):
                 def with_node(new: Node | None, i: int = i, head: Node = head, parts: Sequence[tuple[int, Node]] = parts) -> Node:
-                    kept = [(1, new) if k == i and new is not None else part for k, part in enumerate(parts) if k != i or new is not None]
-                    return self.replaced(head, total(kept))
+                    changed = [] if new is None else [(1, new)]
+                    return self.replaced(head, total([*parts[:i], *changed, *parts[i + 1:]]))
                 yield Term(node, sign, len(parts) - 1, head is self.root, with_node)
 
     # ---- all other changes ----
@@ -123,11 +127,11 @@ class Tree:
         for node in self.order:
             if node.op in LEAVES or any(p.op == "transpose" for p in self.parents.get(node, ())):
                 continue
-            simple = node is not self.root and (node.op in ("symbol", "let") or node.op == "transpose" and node.args[0].op in ("symbol", "let"))
+            simple = node is not self.root and (node.args[0] if node.op == "transpose" else node).op in ("symbol", "let")
             if node.op == "transpose":
-                yield Edit("untranspose", self.replaced(node, node.args[0]), 2.5 if simple else 2.9, node.args[0])
+                yield Edit("untranspose", self.replaced(node, node.args[0]), 2.3 if simple else 2.9, node.args[0])
             elif node.op != "inv" or self.root is node:
-                yield Edit("transpose", self.replaced(node, Node("transpose", (node,))), 2.5 if simple else 2.9, node)
+                yield Edit("transpose", self.replaced(node, Node("transpose", (node,))), 2.3 if simple else 2.9, node)
             else:
                 yield Edit("transpose", self.replaced(node, Node("transpose", (node,))), 2.6, node)
 
@@ -135,7 +139,7 @@ class Tree:
         for head in self.heads(PRODUCTS):
             parts = factors(head)
             moving = [i for i, p in enumerate(parts) if p.op not in LEAVES]
-            for i, j in zip(moving, moving[1:], strict=False):
+            for i, j in pairwise(moving):
                 swapped = list(parts)
                 swapped[i], swapped[j] = parts[j], parts[i]
                 yield Edit("order", self.replaced(head, chain(swapped)), 3.0, parts[i], parts[j])
@@ -171,7 +175,8 @@ class Tree:
             if node.op in TABLE and TABLE[node.op].entrywise:
                 others = (*others, *sorted(used - {node.op, *others}))
             for op in others:
-                yield Edit("function", self.replaced(node, Node(op, node.args, node.value)), 3.2, node, Node(op, node.args, node.value))
+                other = Node(op, node.args, node.value)
+                yield Edit("function", self.replaced(node, other), 3.2, node, other)
             if node.op in ("sum", "mean", "softmax", "logsumexp") and node.value is not None:
                 flipped = (1 - _axis(node.value),) if isinstance(node.value, tuple) else 1 - _axis(node.value)
                 yield Edit("axis", self.replaced(node, Node(node.op, node.args, flipped)), 2.6, node)
@@ -221,10 +226,10 @@ class Tree:
                 if node.op in LEAVES and node is not self.root:
                     continue
                 far = 0.05 * size(part) + 0.2 * (node is not self.root)
-                for kind, op, args, cost in (("missing-factor", "mul", (part, node), 3.5), ("missing-factor", "mul", (node, part), 3.5),
-                                             ("missing-entrywise", "hadamard", (node, part), 3.6), ("missing-divisor", "quotient", (node, part), 3.8)):
-                    if fits(op, *args):
-                        yield Edit(kind, self.replaced(node, Node(op, args)), cost + far, node, part)
+                for kind, op, cost in MISSING:
+                    for args in ((part, node), (node, part)) if op == "mul" else ((node, part),):
+                        if fits(op, *args):
+                            yield Edit(kind, self.replaced(node, Node(op, args)), cost + far, node, part)
 
 
 # ---------------------------------------------------------------- pieces

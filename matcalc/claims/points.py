@@ -6,9 +6,9 @@ derived answer where the numeric check agrees with it, and otherwise the numeric
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,12 +16,13 @@ from matcalc.api import Question, Result
 from matcalc.errors import MatcalcError
 from matcalc.language.syntax import Node
 from matcalc.numerics import check as judge
-from matcalc.numerics.evaluate import arguments, evaluate, evaluate_steps, node_value, schedule
+from matcalc.numerics.evaluate import Step, arguments, evaluate, evaluate_steps, node_value, schedule
 from matcalc.numerics.functions import Array, flip, shape, vec
-from matcalc.numerics.sample import MODES, Point, Sampler, Unmet, spread
+from matcalc.numerics.sample import MODES, Point, Unmet, spread
 
 TOLERANCE = 1e-7        # largest relative difference of two values that count as equal
 POINTS = 4
+PATIENCE = 400_000      # operations on small arrays (an array of a thousand entries counts as two) after which a search ends
 TINY = 1e-9             # a derivative that vanishes at a point proves nothing there
 
 Truth = Callable[[Point], Array]
@@ -48,9 +49,15 @@ class Scene:
     targets: tuple[Array, ...]
     tolerance: float = TOLERANCE
     known: list[dict[Node, Array | None]] = field(default_factory=list)
+    spent: float = 0.0          # work done, in small operations
 
     def __post_init__(self) -> None:
         self.known = [{} for _ in self.points]
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether so much was tried that the search should end."""
+        return self.spent > PATIENCE
 
     def value(self, root: Node, at: int = 0) -> Array | None:
         """The value of a tree at a point; None if its shapes don't fit or it has none."""
@@ -69,6 +76,7 @@ class Scene:
             if node not in known:
                 args = [v for a in below if (v := known[a]) is not None]
                 known[node] = node_at(node, args, point) if len(args) == len(below) else None
+                self.spent += 1 + sum(a.size for a in args) / 1000
         return known[root]
 
     def holds(self, root: Node) -> bool:
@@ -103,76 +111,108 @@ def truth_of(question: Question, result: Result | None, kind: str, structure: st
 
 
 def differences(question: Question, kind: str, structure: str | None, point: Point) -> Array:
-    """The whole derivative at a point by differences along each entry."""
+    """The whole derivative at a point by differences along each entry; ValueError where they are not reliable."""
     typed, name = question.typed, question.wrt
     steps = tuple(schedule(typed.root, arguments))
-    from sympy import S
-
-    asked = judge.Question(steps, frozenset(typed.shape.values()), kind, (name, name), S.Zero, structure, f"d{name}", None)
     rows, cols = shape(point.env[name])
     count = rows * cols
-    basis = spread(flip(np.eye(count).reshape(count, cols, rows)), structure)      # in the order of vec
-    value = evaluate_steps(steps, point.env, point.dims)
-    if kind == "hessian":
-        pairs = [(i, j) for i in range(count) for j in range(count)]
-        u, v = basis[[i for i, _ in pairs]], basis[[j for _, j in pairs]]
-        found, error = asked.second(point, u, v, value.size)
-        dense = found.reshape(count, count)
-    else:
-        found, error = asked.first(point, basis, value.size)
-        if kind == "jacobian":
-            dense = vec(found)[..., 0].T
-        elif kind == "gradient":
-            dense = found.reshape(cols, rows).T
-        else:
-            dense = found[0]
+    basis = spread(flip(np.eye(count).reshape(count, cols, rows)), structure)      # entry by entry, in the order of vec
+
+    def moved(shifts: Array) -> Array:
+        return evaluate_steps(steps, {**point.env, name: point.env[name] + shifts}, point.dims)
+
+    def first(h: Array) -> Array:
+        value = moved(np.concatenate([h, -h])[:, None, None, None] * basis)
+        return (value[:len(h)] - value[len(h):]) / (2 * h[:, None, None, None])
+
+    def second(h: Array) -> Array:
+        u, v = (basis[pair] for pair in np.divmod(np.arange(count * count), count))
+        step = h[:, None, None, None]
+        corners = [moved(step * (a * u + b * v)) * a * b for a in (1, -1) for b in (1, -1)]
+        return np.asarray(sum(corners) / (4 * step * step))
+
+    if kind not in ("gradient", "jacobian", "derivative", "hessian"):
+        raise ValueError("this kind of derivative has no entries")
+    found, error = judge.richardson(second, judge.STARTS[2]) if kind == "hessian" else judge.richardson(first, judge.STARTS[1])
     if not judge.reliable(found, error, 1e-6):
         raise ValueError("no reliable numeric derivative here")
-    return np.asarray(dense.T if question.transposed and kind == "gradient" else dense)
+    match kind:
+        case "hessian":
+            return found.reshape(count, count)
+        case "jacobian":
+            return np.asarray(vec(found)[..., 0].T)
+        case "gradient":
+            gradient = found.reshape(cols, rows)
+            return gradient if question.transposed else gradient.T
+    return np.asarray(found[0])
 
 
 # ---------------------------------------------------------------- drawing
 
-def scene(sampler: Sampler, question: Question, truth: Truth, claimed: Node | None, *, exact: bool, seed: int = 0, count: int = POINTS,
-          change: Callable[[Mapping[str, Array], np.random.Generator], Mapping[str, Array]] | None = None) -> Scene | None:
+class Draws(Protocol):
+    """What gives points."""
+
+    def draw(self, rng: np.random.Generator, number: int, mode: str = "normal") -> Point: ...
+
+
+Change = Callable[[Mapping[str, Array], np.random.Generator], Mapping[str, Array]]
+
+
+def scene(sampler: Draws, question: Question, truth: Truth, claimed: Node | None, *, exact: bool, seed: int = 0,
+          count: int = POINTS, change: Change | None = None) -> Scene | None:
     """Points where the function, its derivative and (if possible) the claim have values; None if there are none.
 
-    `change` gives the arrays of a point a property; a point where the derivative vanishes is no evidence and is not taken.
+    `change` gives the arrays of a point a property; a point where the derivative vanishes is no evidence then.
     """
     rng = np.random.default_rng(seed)
     points: list[Point] = []
     targets: list[Array] = []
     steps = tuple(schedule(question.typed.root, arguments))
     mode = MODES[0]
+
+    def target_at(point: Point) -> Array | None:
+        if not smooth(steps, question.wrt, point, rng):
+            return None
+        target = truth(point)
+        if not finite(target) or change is not None and float(np.abs(target).max()) < TINY:
+            return None
+        return None if claimed is not None and Scene((point,), (target,)).value(claimed) is None else target
+
     with np.errstate(all="ignore"):
         for number in range(count):
             for point, drawn in _draws(sampler, rng, number, mode):
                 try:
-                    if change is not None:
-                        point = Point(change(point.env, rng), point.dims)
-                    if question.wrt not in point.env:
-                        return None
-                    if not finite(evaluate_steps(steps, point.env, point.dims)):
-                        continue
-                    target = truth(point)
-                    if not finite(target) or (change is not None and float(np.abs(target).max()) < TINY):
-                        continue
-                    if claimed is not None and not finite(Scene((point,), (target,)).value(claimed)):
-                        continue
+                    here = point if change is None else replace(point, env=change(point.env, rng))
+                    target = target_at(here)
                 except FAILURES:
                     continue
-                points.append(point)
-                targets.append(target)
-                mode = drawn
-                break
+                if target is not None:
+                    points.append(here)
+                    targets.append(target)
+                    mode = drawn
+                    break
             else:
                 return None
     return Scene(tuple(points), tuple(targets), TOLERANCE if exact else 1e-5)
 
 
-def _draws(sampler: Sampler, rng: np.random.Generator, number: int, mode: str) -> Iterator[tuple[Point, str]]:
+def smooth(steps: Sequence[Step[Node]], wrt: str, point: Point, rng: np.random.Generator) -> bool:
+    """Whether the function has a value at a point, and a derivative that numbers can show: no kink, no singular matrix nearby."""
+    x = point.env[wrt]
+    direction = rng.standard_normal(x.shape)
+    if not finite(evaluate_steps(steps, point.env, point.dims)):
+        return False
+
+    def quotient(h: Array) -> Array:
+        value = evaluate_steps(steps, {**point.env, wrt: x + np.concatenate([h, -h])[:, None, None] * direction}, point.dims)
+        return np.zeros_like(h) if value.ndim == 2 else (value[:len(h)] - value[len(h):]) / (2 * h[:, None, None])
+
+    return judge.reliable(*judge.richardson(quotient, judge.STARTS[1]), judge.CONVERGED)
+
+
+def _draws(sampler: Draws, rng: np.random.Generator, number: int, mode: str) -> Iterator[tuple[Point, str]]:
     try:
-        yield from judge.draws(sampler, rng, number, mode)
+        yield from judge.draws(sampler, rng, number, mode)     # type: ignore[arg-type]
     except (Unmet, *FAILURES):
         return
 

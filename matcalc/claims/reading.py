@@ -1,7 +1,8 @@
 """A claim as it was written, read beside its question: the same symbols, sizes and definitions, the shape of the derivative.
 
-Between the text of a claim and its judgement.  A claim whose shapes don't fit is still a claim (it is wrong, and perhaps one transpose
-away from right), so its tree is kept with the reason; only text that can't be read, or a symbol that nobody knows, is refused.
+Between the text of a claim and its judgement.  A claim whose shapes don't fit is still a claim (it is wrong, and perhaps one
+transpose away from right), so its tree is kept with the reason; only text that can't be read, or a symbol that nobody knows, is
+refused.
 """
 from __future__ import annotations
 
@@ -108,10 +109,11 @@ def known_symbols(root: Node, known: set[str], text: str) -> None:
     order = list(postorder([root], lambda n: n.args))
     indices = {n.value for n in order if n.op == "sumover"}
     for node in order:
-        if node.op == "symbol" and node.value not in known and not any(node.value.endswith(f"_{i}") or node.value == i for i in indices):
-            hint = near(node.value, sorted(known)) or f'if it stands for something, say it in the claim: "{node.value} = …; …"'
-            raise DeclarationError("unknown-symbol", f"the claim has the symbol {node.value}, which is not in the expression", hint=hint,
-                                   source=text, span=node.span)
+        name = node.value
+        if node.op == "symbol" and name not in known and not any(name == i or name.endswith(f"_{i}") for i in indices):
+            hint = near(name, sorted(known)) or f'if it stands for something, say it in the claim: "{name} = …; …"'
+            raise DeclarationError("unknown-symbol", f"the claim has the symbol {name}, which is not in the expression",
+                                   hint=hint, source=text, span=node.span)
 
 
 def built(terms: Any, claim: Claim, root: Node, like: Shape | None = None) -> Any:
@@ -125,7 +127,8 @@ def built(terms: Any, claim: Claim, root: Node, like: Shape | None = None) -> An
 
 def definitions(terms: Any, question: Question) -> dict[Any, Any]:
     """The terms that a program gives names to, each with a symbol of that name, for formulas that a person reads."""
-    typed, found = question.typed, {}
+    typed = question.typed
+    found: dict[Any, Any] = {}
     for name, node in typed.definitions:
         try:
             term = build_all(terms, typed, node)[node]

@@ -1,4 +1,4 @@
-"""The interface of the claims stage: `check` a claim, `check_all` for several of one program, `equal` for two expressions.
+"""The interface of the claims stage: `check` a claim, `check_all` for several of one program.
 
 A verdict is decided by numbers: the claim has to agree with the derived answer and with the numeric derivative at every sample
 point.  Where the difference also simplifies to zero the verdict says so.
@@ -12,18 +12,21 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from matcalc import api
+from matcalc.claims.equality import vanishes
 from matcalc.claims.reading import Claim, built, declarations, definitions, read_claim
-from matcalc.errors import DeclarationError, ShapeError, UnsupportedError
-from matcalc.language.declare import canonical_name, near, parse_assumptions, parse_shapes
-from matcalc.language.infer import Typed, infer
+from matcalc.errors import DeclarationError, UnsupportedError
+from matcalc.language.declare import canonical_name, near
+from matcalc.language.infer import Typed
 from matcalc.language.parser import parse
-from matcalc.language.size import shape_text
+from matcalc.language.size import Shape, shape_text
 from matcalc.rulebook.load import RuleBook, load_user_rules, rule_book
 
 if TYPE_CHECKING:
+    from matcalc.claims.case import Case
     from matcalc.claims.departure import Departure
-    from matcalc.claims.diagnose import Case
     from matcalc.numerics.check import Check
+
+DIRECTIONS = {"differential": "d{}", "hvp": "V", "quadratic": "V"}      # the symbol that a claim of this kind is linear in
 
 
 class Reason(str):
@@ -31,8 +34,8 @@ class Reason(str):
 
     __slots__ = ("kind", "right", "spans")
     kind: str
-    right: Any
-    spans: tuple[tuple[int, int], ...]
+    right: Any                              # a sympy expression, or None
+    spans: tuple[tuple[int, int], ...]      # the parts of the question that it speaks of
 
     def __new__(cls, words: str, kind: str = "other", right: Any = None, spans: tuple[tuple[int, int], ...] = ()) -> Reason:
         made = super().__new__(cls, words)
@@ -64,8 +67,7 @@ class Verdict:
 
     correct         the Result of `derive`, None if matcalc can't derive it (then numeric differences decided)
     proved          the difference of claim and answer simplifies to zero
-    counterexample  a point where claim and derivative differ, small integers if there is one: name → array,
-                    with "claim" and "derivative"
+    expr            the claim as a sympy expression, None if its shapes don't fit
     """
 
     ok: bool
@@ -77,10 +79,9 @@ class Verdict:
     proved: bool
     check: Check
     seconds: float
-    expr: Any = None                # the claim as a sympy expression; None if its shapes don't fit
-    notes: tuple[str, ...] = ()
-    counterexample: Mapping[str, Any] = field(default_factory=dict)
-    case: Case = field(default=None, repr=False)      # type: ignore[assignment]
+    expr: Any
+    notes: tuple[str, ...]
+    case: Case = field(repr=False)
 
     def __bool__(self) -> bool:
         return self.ok
@@ -91,6 +92,11 @@ class Verdict:
         from matcalc.claims.departure import departure
 
         return None if self.ok else departure(self.case)
+
+    @cached_property
+    def counterexample(self) -> Mapping[str, Any]:
+        """Values where a wrong claim and the derivative differ, small integers if possible; with "claim" and "derivative"."""
+        return {} if self.ok else counterexample(self.case)
 
     def shown(self, term: Any) -> str:
         """A term on one line, with the names that the program gave to its parts."""
@@ -118,23 +124,7 @@ class Verdict:
         return self.claim.text if self.expr is None else latex(self.expr)
 
 
-@dataclass(frozen=True)
-class Equality:
-    """Whether two expressions are equal; if not, values of the symbols where they differ."""
-
-    ok: bool
-    proved: bool
-    reason: str
-    left: Typed
-    right: Typed
-    trials: int
-    counterexample: Mapping[str, Any] = field(default_factory=dict)     # name → array, with "left" and "right"
-
-    def __bool__(self) -> bool:
-        return self.ok
-
-
-def check(expr: str, wrt: str, claim: str, shapes: api.Shapes = None, *, assume: Iterable[str] = (), kind: str | None = None,
+def check(expr: Any, wrt: str, claim: str, shapes: api.Shapes = None, *, assume: Iterable[str] = (), kind: str | None = None,
           constrained: bool = False, syntax: str = "auto", rules: Any = None, seed: int = 0) -> Verdict:
     """Is a hand-derived derivative right, and if not, what is wrong with it?
 
@@ -147,192 +137,154 @@ def check(expr: str, wrt: str, claim: str, shapes: api.Shapes = None, *, assume:
     'right only if A is symmetric'
     """
     start = time.perf_counter()
-    assume = tuple(assume)
     if not isinstance(claim, str):
         raise DeclarationError("bad-claim", f"a claim is text, not {type(claim).__name__}")
-    book = load_user_rules(rules) if isinstance(rules, str) else rules or rule_book()
     if kind is not None and kind not in api.KINDS:
         raise DeclarationError("unknown-kind", f"unknown kind `{kind}`", hint=near(kind, api.KINDS) or ", ".join(api.KINDS))
-    question = api.ask(expr, wrt, shapes, assume, syntax, kind=kind)
-    result, why = _answer(question, kind, book, constrained, seed)
-    asked, structure = (kind_of(question, kind), None) if result is None else (result.kind, result.structure)
+    book = load_user_rules(rules) if isinstance(rules, str) else rules or rule_book()
+    question = api.ask(expr, wrt, shapes, tuple(assume), syntax, kind=kind)
+    result, why = derived(question, kind, book, constrained, seed)
+    asked = kind_of(question, kind) if result is None else result.kind
     question = with_direction(question, asked)
-    program = parse(expr, known=api.known_names(declarations(question)), syntax=syntax)
+    program = parse(question.typed.source, known=api.known_names(declarations(question)), syntax=syntax)
     read = read_claim(claim, question, program, asked, syntax)
-    return _judge(question, program, asked, constrained, structure, result, why, book, read, seed, start)
+    case, notes = on_trial(read, program, result, book, asked, constrained, seed)
+    return judged(case, (*notes, f"matcalc can't derive this ({why}), so numeric differences decided") if why else notes, start)
 
 
-def check_all(expr: str, claims: Mapping[str, str], shapes: api.Shapes = None, **options: Any) -> dict[str, Verdict]:
+def check_all(expr: Any, claims: Mapping[str, str], shapes: api.Shapes = None, **options: Any) -> dict[str, Verdict]:
     """A verdict for each variable of a program: `claims` maps variables to claimed gradients."""
     return {canonical_name(name): check(expr, name, claim, shapes, **options) for name, claim in claims.items()}
 
 
-def kind_of(question: api.Question, kind: str | None) -> str:
-    """The derivative that was asked for, or that the mixed layout defines."""
-    f, x = question.typed.shape[question.typed.root], question.declaration(question.wrt).shape
-    numbers = [side[0].is_one and side[1].is_one for side in (f, x)]
-    return kind or ("derivative" if numbers[1] else "gradient" if numbers[0] else "jacobian")
+# ---------------------------------------------------------------- the question
 
-
-def with_direction(question: api.Question, kind: str) -> api.Question:
-    """The question with a symbol for the direction that a claim of this kind is linear in: dX, or V for second derivatives."""
-    if kind not in DIRECTIONS:
-        return question
-    d = question.declaration(question.wrt)
-    name = DIRECTIONS[kind].format(question.wrt)
-    direction = replace(d, name=name, properties=frozenset(), declared=False, why=f"a direction of {question.wrt}")
-    return replace(question, typed=replace(question.typed, unused={**question.typed.unused, name: direction}))
-
-
-DIRECTIONS = {"differential": "d{}", "hvp": "V", "quadratic": "V"}
-
-
-def _answer(question: api.Question, kind: str | None, book: RuleBook, constrained: bool, seed: int) -> tuple[api.Result | None, str]:
+def derived(question: api.Question, kind: str | None, book: RuleBook, constrained: bool,
+            seed: int) -> tuple[api.Result | None, str]:
     """The derived answer, or why there is none."""
     try:
-        return api.answer(question, kind, book, constrained=constrained, expand=False, layout="mixed", seed=seed, start=time.perf_counter()), ""
+        return api.answer(question, kind, book, constrained=constrained, expand=False, layout="mixed", seed=seed,
+                          start=time.perf_counter()), ""
     except UnsupportedError as error:
         if constrained:
             raise
         return None, error.message
 
 
-def _judge(question: api.Question, program: Any, kind: str, constrained: bool, structure: str | None, result: api.Result | None, why: str,
-           book: RuleBook, claim: Claim, seed: int, start: float) -> Verdict:
-    import numpy as np
+def kind_of(question: api.Question, kind: str | None) -> str:
+    """The derivative that was asked for, or that the mixed layout defines."""
+    f, x = question.typed.shape[question.typed.root], question.declaration(question.wrt).shape
+    return kind or ("derivative" if is_number(x) else "gradient" if is_number(f) else "jacobian")
 
+
+def is_number(shape: Shape) -> bool:
+    return shape[0].is_one and shape[1].is_one
+
+
+def with_direction(question: api.Question, kind: str) -> api.Question:
+    """The question with a symbol for the direction in its derivative, dX or V, if there is one."""
+    if kind not in DIRECTIONS:
+        return question
+    name = DIRECTIONS[kind].format(question.wrt)
+    direction = replace(question.declaration(question.wrt), name=name, properties=frozenset(), declared=False,
+                        why=f"a direction of {question.wrt}")
+    return replace(question, typed=replace(question.typed, unused={**question.typed.unused, name: direction}))
+
+
+# ---------------------------------------------------------------- the trial
+
+def on_trial(claim: Claim, program: Any, result: api.Result | None, book: RuleBook, kind: str, constrained: bool,
+             seed: int) -> tuple[Case, tuple[str, ...]]:
+    """The claim with the truth and the points where both are compared; and what has to be noted."""
     from matcalc.claims import points
-    from matcalc.claims.diagnose import Case, diagnose
-    from matcalc.numerics import check as judge
+    from matcalc.claims.case import Case
     from matcalc.numerics.sample import Sampler
     from matcalc.terms.build import Terms
 
-    terms = result.terms if result is not None else Terms(question.properties)
+    question = claim.question
+    structure = None if result is None else result.structure
     truth, exact = points.truth_of(question, result, kind, structure)
     notes = [*(() if result is None else result.notes), *claim.parsed.notes]
-    if why:
-        notes.append(f"matcalc can't derive this ({why}), so numeric differences decided")
-    elif not exact:
+    if result is not None and not exact:
         notes.append("matcalc's own answer failed its numeric check, so numeric differences decided")
-    sampler = Sampler.of(question.typed) if claim.typed is None else Sampler.of(question.typed, claim.typed)
+    sampler = Sampler.of(question.typed, *([] if claim.typed is None else [claim.typed]))
     typed = None if claim.typed is None else claim.typed.root
-    place = points.scene(sampler, question, truth, typed, exact=exact, seed=seed)
+    place = points.scene(sampler, question, truth, typed, exact=exact, seed=seed) \
+        or points.scene(sampler, question, truth, None, exact=exact, seed=seed)
     if place is None:
-        place = points.scene(sampler, question, truth, None, exact=exact, seed=seed)
-        if place is None:
-            raise UnsupportedError("no-sample", "no sample point has a value of the expression and its derivative, so the claim can't be judged")
-    expr = None if typed is None else built(terms, claim, typed)
-    with np.errstate(all="ignore"):
-        ok = typed is not None and place.holds(typed)
-    checked = judge.Check(False, "skipped", len(place.points), None, "the shapes of the claim don't fit")
-    if expr is not None:
-        checked = judge.check(question.typed, question.wrt, kind, terms.transpose(expr) if question.transposed and kind == "gradient" else expr,
-                              structure=structure, seed=seed, direction=result.direction if result is not None else None)
-        ok = ok and checked.status != "failed"
-        if ok and checked.status == "verified" and checked.reason:
-            notes.append(checked.reason)
-    correct = result if exact else None
-    proved = ok and correct is not None and _vanishes(terms, expr, correct.expr)
-    case = Case(question, program, kind, constrained, structure, correct, book, truth, exact, claim, place, sampler, terms, definitions(terms, question), seed)
-    reasons = () if ok else tuple(Reason(f.words, f.kind, f.right, f.spans) for f in diagnose(case))
-    reasons = reasons if ok else _with_shape(case, reasons)
-    return Verdict(ok, reasons, correct, claim, kind, question.wrt, proved, checked, time.perf_counter() - start, expr, tuple(dict.fromkeys(notes)),
-                   {} if ok else _counterexample(case), case)
+        raise UnsupportedError("no-sample", "the expression and its derivative have no value at any sample point, "
+                               "so the claim can't be judged")
+    terms = Terms(question.properties, api.orders(question.typed)) if result is None else result.terms
+    case = Case(question, program, kind, constrained, structure, result if exact else None, book, truth, exact, claim, place,
+                sampler, terms, definitions(terms, question), seed)
+    return case, tuple(dict.fromkeys(notes))
 
 
-def _vanishes(terms: Any, a: Any, b: Any) -> bool:
-    """Whether the difference simplifies to zero."""
-    from matcalc.calculus.simplify import Simplifier
+def judged(case: Case, notes: tuple[str, ...], start: float) -> Verdict:
+    """The verdict: by the points of the case, and by the numeric check of the claim itself."""
+    import numpy as np
 
-    from sympy import ZeroMatrix  # noqa: I001
+    from matcalc.claims.diagnose import diagnose
+    from matcalc.numerics import check as judge
 
-    rest = Simplifier(terms)(terms.sub(a, b))
-    return isinstance(rest, ZeroMatrix) or rest == 0
-
-
-def _with_shape(case: Case, reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
-    """The reasons, with what the shapes say: they don't fit, or they are not those of the derivative."""
-    claim = case.claim
+    question, claim = case.question, case.claim
     if claim.typed is None:
-        return (*reasons, Reason(f"the shapes in your answer don't fit: {claim.trouble}", "shape"))
-    found = claim.typed.shape[claim.typed.root]
-    if found == claim.wanted or reasons and reasons[0].kind == "layout":
-        return reasons
+        expr, checked, ok = None, judge.Check(False, "skipped", 0, None, "the shapes of the claim don't fit"), False
+    else:
+        expr = built(case.terms, claim, claim.typed.root)
+        upright = case.terms.transpose(expr) if question.transposed and case.kind == "gradient" else expr
+        checked = judge.check(question.typed, question.wrt, case.kind, upright, structure=case.structure, seed=case.seed,
+                              direction=DIRECTIONS.get(case.kind, "").format(question.wrt) or None)
+        with np.errstate(all="ignore"):
+            ok = case.scene.holds(claim.typed.root) and checked.status != "failed"
+    proved = ok and case.answer is not None and vanishes(case.terms, expr, case.answer)
+    reasons = () if ok else (*(Reason(f.words, f.kind, f.right, f.spans) for f in diagnose(case)), *shape_reasons(case))
+    if len(reasons) > 1 and reasons[0].kind == "layout" and reasons[-1].kind == "shape":
+        reasons = reasons[:-1]      # said already
+    if ok and checked.status == "verified" and checked.reason:
+        notes = (*notes, checked.reason)
+    seconds = time.perf_counter() - start
+    return Verdict(ok, reasons, case.result, claim, case.kind, question.wrt, proved, checked, seconds, expr, notes, case)
+
+
+def shape_reasons(case: Case) -> tuple[Reason, ...]:
+    """What the shapes alone say: they don't fit, or they are not those of the derivative."""
+    claim = case.claim
+    if claim.shape is None:
+        return (Reason(f"the shapes in your answer don't fit: {claim.trouble}", "shape"),)
+    if claim.shape == claim.wanted:
+        return ()
+    yours, right = ("a number" if is_number(shape) else shape_text(shape) for shape in (claim.shape, claim.wanted))
     like = f", like {case.question.wrt}" if case.kind == "gradient" else ""
-    words = f"the shape is wrong: your answer is {_shape(found)}, the derivative is {_shape(claim.wanted)}{like}"
-    return (*reasons, Reason(words, "shape"))
+    return (Reason(f"the shape is wrong: your answer is {yours}, the derivative is {right}{like}", "shape"),)
 
 
-def _shape(shape: tuple[Any, Any]) -> str:
-    return "a number" if shape[0].is_one and shape[1].is_one else shape_text(shape)
-
-
-def _counterexample(case: Case) -> dict[str, Any]:
+def counterexample(case: Case) -> dict[str, Any]:
     """A point where the claim and the derivative differ, at small integers if one is found."""
     import numpy as np
 
-    from matcalc.claims.points import Scene, close, finite
+    from matcalc.claims.points import FAILURES, Scene, close, finite
     from matcalc.numerics.sample import Unmet
 
     if case.claim.typed is None:
         return {}
-    root = case.claim.typed.root
-    rng = np.random.default_rng(case.seed)
+    root, rng = case.claim.typed.root, np.random.default_rng(case.seed)
     with np.errstate(all="ignore"):
         for number in range(12):
             try:
                 point = case.sampler.draw(rng, number % 2, "integer")
                 target = case.truth(point)
-            except (Unmet, ValueError, KeyError, TypeError, np.linalg.LinAlgError):
+            except (Unmet, *FAILURES):
                 continue
             value = Scene((point,), (target,)).value(root)
             if finite(target) and value is not None and not close(value, target, 1e-5):
-                return _named(case.question.typed, point, value, target)
+                return named(case.question.typed, point, value, target)
         for at, point in enumerate(case.scene.points):
-            value = case.scene.value(root, at)
-            if value is not None and not close(value, case.scene.targets[at], case.scene.tolerance):
-                return _named(case.question.typed, point, value, case.scene.targets[at])
+            value, target = case.claimed(at), case.scene.targets[at]
+            if value is not None and not close(value, target, case.scene.tolerance):
+                return named(case.question.typed, point, value, target)
     return {}
 
 
-def _named(typed: Typed, point: Any, claimed: Any, true: Any) -> dict[str, Any]:
+def named(typed: Typed, point: Any, claimed: Any, true: Any) -> dict[str, Any]:
     return {**{name: point.env[name] for name in typed.symbols if name in point.env}, "claim": claimed, "derivative": true}
-
-
-def equal(left: str, right: str, shapes: api.Shapes = None, *, assume: Iterable[str] = (), syntax: str = "auto", seed: int = 0) -> Equality:
-    """Are two expressions equal wherever both have a value?
-
-    >>> bool(equal("tr(A B)", "tr(B A)")), bool(equal("tr(A B C)", "tr(A C B)", "A: n×n, B: n×n, C: n×n"))
-    (True, False)
-    """
-    from matcalc.numerics.check import agree
-    from matcalc.terms.build import Terms
-
-    declared = parse_shapes(shapes)
-    known = api.known_names(declared)
-    a, b = parse(left, known=known, syntax=syntax), parse(right, known=known, syntax=syntax)
-    assumed = parse_assumptions(assume, known=known, syntax=syntax)
-    try:
-        first = infer(a, declared, assumed)
-        both = {**declared, **first.symbols}
-        try:
-            second = infer(b, both, assumed, like=first.shape[first.root])
-        except ShapeError:
-            second = infer(b, both, assumed)
-    except ShapeError:                  # the right side may say more about the shapes than the left
-        second = infer(b, declared, assumed)
-        first = infer(a, {**declared, **second.symbols}, assumed)
-    verdict = agree(first, second, seed=seed)
-    if not verdict.ok and not verdict.trials:
-        raise UnsupportedError("no-sample", f"this can't be judged: {verdict.reason}")
-    proved = False
-    if verdict.ok:
-        terms = Terms({**api.properties(first), **api.properties(second)})
-        proved = _vanishes(terms, api.build(terms, first), api.build(terms, second))
-    names = {**first.symbols, **second.symbols}
-    point = {name: verdict.env[name] for name in names if name in verdict.env}
-    example = {} if verdict.ok else {**point, "left": verdict.left, "right": verdict.right}
-    return Equality(verdict.ok, proved, verdict.reason, first, second, verdict.trials, example)
-
-
-__all__ = ["Equality", "Reason", "Verdict", "check", "check_all", "equal"]

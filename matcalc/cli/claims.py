@@ -6,7 +6,6 @@ file of [[case]] tables with id, expr, wrt and claim, which gives one JSON line 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json as standard_json
 import re
 import signal
@@ -14,15 +13,16 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matcalc.cli.app import AROUND, NO, OK, UNUSABLE, refuse, write
-from matcalc.cli.options import Form, Options, unshielded
+from matcalc.cli.app import AROUND, NO, OK, UNUSABLE, app, refuse, write
+from matcalc.cli.options import Form, Options, command
 from matcalc.cli.reading import read
 from matcalc.errors import DeclarationError, LanguageError, MatcalcError
 
@@ -33,46 +33,33 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 NAMED = re.compile(r"\s*([^\W\d][\w^{}()\[\]\\ᵀ']*?)\s*:(?!=)\s*(.+)", re.DOTALL)     # "W1: …"
-FIELDS: Mapping[str, type | tuple[type, ...]] = {"id": str, "expr": str, "wrt": str, "claim": (str, dict), "kind": str, "vars": dict,
-                                                 "assume": list, "constrained": bool}
+FIELDS: Mapping[str, type | tuple[type, ...]] = MappingProxyType({
+    "id": str, "expr": str, "wrt": str, "claim": (str, dict), "kind": str, "vars": dict, "assume": list, "constrained": bool})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked(Options):
     """What was typed after `check`."""
 
-    question: Annotated[str, typer.Argument(metavar="EXPR", show_default=False,
-                                            help="An expression or a program (- reads stdin, @FILE a file), or a FILE.toml of claims.")] = ""
-    claim: Annotated[list[str], typer.Option("--claim", metavar="ANSWER", show_default=False, rich_help_panel="The question",
-                                             help='The answer to check, in any spelling; repeat "W1: …" for several.')] = field(default_factory=list)
-    equal: Annotated[tuple[str, str], typer.Option("--equal", metavar="A B", show_default=False, rich_help_panel="The question",
-                                                   help="Are two expressions equal? Without EXPR.")] = ("", "")
-    kind: Annotated[str, typer.Option("--kind", metavar="KIND", show_default=False, rich_help_panel="The question",
-                                      help="gradient, jacobian, derivative or hessian, if the shapes alone do not say.")] = ""
+    question: Annotated[str, typer.Argument(
+        metavar="EXPR", show_default=False,
+        help="An expression or a program (- reads stdin, @FILE a file), or a FILE.toml of claims.")] = ""
+    claim: Annotated[list[str], typer.Option(
+        "--claim", metavar="ANSWER", show_default=False, rich_help_panel="The question",
+        help='The answer to check, in any spelling; repeat "W1: …" for several.')] = field(default_factory=list)
+    equal: Annotated[tuple[str, str], typer.Option(
+        "--equal", metavar="A B", show_default=False, rich_help_panel="The question",
+        help="Are two expressions equal? Without EXPR.")] = ("", "")
+    kind: Annotated[str, typer.Option(
+        "--kind", metavar="KIND", show_default=False, rich_help_panel="The question",
+        help="gradient, jacobian, derivative, hessian, differential, hvp or quadratic; by the shapes if not given.")] = ""
 
 
-OPTIONS = ("question", "wrt", "claim", "equal", "shape", "assume", "kind", "constrained", "rules", "syntax", "to", "steps", "seed", "jobs", "out")
+OPTIONS = ("question", "wrt", "claim", "equal", "shape", "assume", "kind", "constrained", "rules", "syntax",
+           "to", "steps", "seed", "jobs", "out")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    hints, known = get_type_hints(Asked, include_extras=True), {f.name: f for f in fields(Asked)}
-
-    def call(**given: Any) -> int:
-        return check(Asked(**{name: tuple(map(unshielded, v)) if isinstance(v, tuple) else [unshielded(x) for x in v] if isinstance(v, list)
-                              else unshielded(v) if type(v) is str else v for name, v in given.items()}))
-
-    def default(name: str) -> Any:
-        made = known[name].default_factory
-        return made() if callable(made) else known[name].default
-
-    call.__signature__ = inspect.Signature([   # type: ignore[attr-defined]
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=hints[name], default=default(name)) for name in OPTIONS])
-    call.__annotations__ = {name: hints[name] for name in OPTIONS}
-    call.__doc__ = check.__doc__
-    app.command("check", rich_help_panel=AROUND)(call)
-
-
+@command(app, "check", *OPTIONS, panel=AROUND, of=Asked)
 def check(asked: Asked) -> int:
     """Is a hand-derived answer right, and if not, what is wrong with it?
 
@@ -80,11 +67,11 @@ def check(asked: Asked) -> int:
     """
     if any(asked.equal):
         if asked.question or asked.claim or asked.wrt:
-            raise DeclarationError("usage", "--equal compares two expressions: no other expression, variable or claim goes with it",
+            raise DeclarationError("usage", "--equal compares two expressions; EXPR, --wrt and --claim don't go with it",
                                    hint='matcalc check --equal "tr(A B)" "tr(B A)"')
         return _equal(asked)
     if not asked.question:
-        raise DeclarationError("usage", "there is nothing to check", hint='matcalc check "x\' A x" --wrt x --claim "2 A x"')
+        raise DeclarationError("usage", "there is nothing to check", hint="""matcalc check "x' A x" --wrt x --claim "2 A x\"""")
     if not asked.claim:
         if asked.question.removeprefix("@").endswith(".toml"):
             return _file(asked)
@@ -132,13 +119,12 @@ def _guarded(asked: Asked, name: str, claim: str, text: str) -> int:
     try:
         # All that is needed later anyway, so that the time shown is that of the work.
         import matcalc.calculus.derive
-        import matcalc.claims.diagnose
-        import matcalc.numerics.check
+        import matcalc.claims.diagnose  # noqa: F401
         from matcalc import claims
 
         start = time.perf_counter()
-        verdict = claims.check(text, name, claim, asked.shape, assume=asked.assume, kind=asked.kind or None, constrained=asked.constrained,
-                               syntax=asked.syntax, rules=asked.rules or None, seed=asked.seed)
+        verdict = claims.check(text, name, claim, asked.shape, assume=asked.assume, kind=asked.kind or None,
+                               constrained=asked.constrained, syntax=asked.syntax, rules=asked.rules or None, seed=asked.seed)
         seconds = time.perf_counter() - start
         if asked.to is Form.json:
             write(json.dumps(record_of(verdict, seconds=seconds, steps=asked.steps)))
@@ -167,8 +153,8 @@ def layout(verdict: Verdict, *, width: int, seconds: float | None = None, steps:
     lines: list[Line] = [verdict_line(verdict.ok), (), *question_lines(verdict, yours, right, width)]
     rows: list[Fact] = []
     if verdict.ok:
-        rows.append(("proved" if verdict.proved else "compared", "the difference to the derived answer simplifies to zero" if verdict.proved else
-                     "numerically, at every sample point", "good"))
+        rows.append(("proved", "the difference to the derived answer simplifies to zero", "good") if verdict.proved else
+                    ("compared", "with the derivative, numerically", "good"))
     for i, reason in enumerate(verdict.reasons):
         label = "shape" if reason.kind == "shape" else "or" if i else "why"
         rows.append((label, str(reason), "warn" if label == "why" else "label"))
@@ -179,8 +165,9 @@ def layout(verdict: Verdict, *, width: int, seconds: float | None = None, steps:
     lines += report.labelled(rows, width)
     if not verdict.ok and verdict.reasons and verdict.reasons[0].spans:
         lines += marked(verdict, width)
-    if not verdict.ok and verdict.reasons and all(r.kind == "shape" for r in verdict.reasons) or not verdict.ok and not verdict.reasons:
-        lines += report.labelled([("for", example(verdict.counterexample, ("claim", "derivative"), ("your answer", "the derivative")), "label")], width)
+    if all(r.kind == "shape" for r in verdict.reasons):
+        text = example(verdict.counterexample, ("claim", "derivative"), ("your answer", "the derivative"))
+        lines += report.labelled([("for", text, "label")], width)
     if steps and verdict.correct is not None:
         lines += [(), *report._derivation(verdict.correct.steps, width)]
         if verdict.departure is not None:
@@ -193,8 +180,9 @@ def layout(verdict: Verdict, *, width: int, seconds: float | None = None, steps:
     if verdict.ok:
         about.append(report.verdict(verdict.check, seconds))
     elif verdict.correct is not None:
-        about.append(("checked", f"the derivative and each reason were compared at {report.count(len(verdict.case.scene.points), 'point')}"
-                      + (f", {report.duration(seconds)}" if seconds is not None else ""), "label"))
+        points = report.count(len(verdict.case.scene.points), "point")
+        took = "" if seconds is None else f", {report.duration(seconds)}"
+        about.append(("checked", f"the derivative, and each reason given here, at {points}{took}", "label"))
     return [*lines, *report.labelled(about, width)]
 
 
@@ -266,7 +254,7 @@ def record_of(verdict: Verdict, *, seconds: float, steps: bool = False) -> Recor
     correct = verdict.correct
     record: Record = {
         "ok": verdict.ok, "proved": verdict.proved, "kind": verdict.kind, "wrt": verdict.wrt, "claim": forms(verdict),
-        "reasons": [{"kind": r.kind, "message": str(r), "right": forms(r) if r.right is not None else None} for r in verdict.reasons],
+        "reasons": [{"kind": r.kind, "message": str(r), "right": None if r.right is None else forms(r)} for r in verdict.reasons],
         "correct": forms(correct) if correct is not None else None,
         "shapes": {name: list(shape) for name, shape in correct.shapes.items()} if correct is not None else {},
         "counterexample": {name: value.tolist() for name, value in verdict.counterexample.items()},
@@ -283,18 +271,18 @@ def record_of(verdict: Verdict, *, seconds: float, steps: bool = False) -> Recor
 
 def _equal(asked: Asked) -> int:
     """Whether two expressions are equal, with a counterexample if not."""
-    import matcalc.calculus.simplify
-    import matcalc.numerics.check
+    import matcalc.calculus.simplify  # noqa: F401
     from matcalc import claims
     from matcalc.output import json, report
 
     start = time.perf_counter()
-    found = claims.equal(read(asked.equal[0]), read(asked.equal[1]), asked.shape, assume=asked.assume, syntax=asked.syntax, seed=asked.seed)
+    left, right = map(read, asked.equal)
+    found = claims.equal(left, right, asked.shape, assume=asked.assume, syntax=asked.syntax, seed=asked.seed)
     seconds = time.perf_counter() - start
     if asked.to is Form.json:
         values = {name: value.tolist() for name, value in found.counterexample.items()}
-        write(json.dumps({"ok": found.ok, "proved": found.proved, "reason": found.reason, "trials": found.trials, "counterexample": values,
-                          "seconds": round(seconds, 6)}))
+        write(json.dumps({"ok": found.ok, "proved": found.proved, "reason": found.reason, "trials": found.trials,
+                          "counterexample": values, "seconds": round(seconds, 6)}))
     else:
         report.show(equal_layout(found, width=report.width_of(sys.stdout), seconds=seconds), sys.stdout)
     return OK if found.ok else NO
@@ -311,7 +299,8 @@ def equal_layout(found: Equality, *, width: int, seconds: float) -> list[Line]:
                     ("compared", f"at {report.count(found.trials, 'sample point')}", "good"))
         rows.append(("note", found.reason, "label"))
     else:
-        rows.append(("for", example(found.counterexample, ("left", "right"), ("the first", "the second")) or found.reason, "warn"))
+        text = example(found.counterexample, ("left", "right"), ("the first", "the second"))
+        rows.append(("for", text or found.reason, "warn"))
     symbols = {**found.left.symbols, **found.right.symbols}
     rows.append(("where", report.where(symbols.values()), "label"))
     rows += [("note", note, "label") for note in dict.fromkeys((*found.left.notes, *found.right.notes))]
@@ -391,7 +380,8 @@ def digest(case: Record, settings: tuple[Any, ...]) -> str:
     """A short name for all that the verdict on a case depends on."""
     from matcalc import __version__
 
-    return hashlib.sha256(standard_json.dumps([case, settings, __version__], sort_keys=True, default=str).encode()).hexdigest()[:12]
+    asked = standard_json.dumps([case, settings, __version__], sort_keys=True, default=str)
+    return hashlib.sha256(asked.encode()).hexdigest()[:12]
 
 
 def judge(case: Record, settings: tuple[Any, ...]) -> Record:
@@ -402,8 +392,9 @@ def judge(case: Record, settings: tuple[Any, ...]) -> Record:
     line: Record = {"id": case["id"], "case": digest(case, settings), "expr": case["expr"]}
     start = time.perf_counter()
     try:
-        verdict = claims.check(case["expr"], case["wrt"], case["claim"], case.get("vars", {}), assume=case.get("assume", []), kind=case.get("kind"),
-                               constrained=case.get("constrained", False), rules=settings[1] or None, seed=settings[0])
+        verdict = claims.check(case["expr"], case["wrt"], case["claim"], case.get("vars", {}), assume=case.get("assume", []),
+                               kind=case.get("kind"), constrained=case.get("constrained", False), rules=settings[1] or None,
+                               seed=settings[0])
         return line | record_of(verdict, seconds=time.perf_counter() - start)
     except MatcalcError as error:
         return line | of_error(error)
@@ -450,6 +441,7 @@ def summary(records: Sequence[Record], seconds: float) -> str:
     """`12 claims: 9 right, 2 wrong, 1 error; 2.3 s`."""
     from matcalc.output.report import count, duration
 
-    right, wrong, errors = (sum(r.get("ok") is True for r in records), sum(r.get("ok") is False for r in records), sum("error" in r for r in records))
+    right, wrong = (sum(r.get("ok") is value for r in records) for value in (True, False))
+    errors = sum("error" in r for r in records)
     parts = [f"{right} right, {wrong} wrong"] + ([count(errors, "error")] if errors else [])
     return f"{count(len(records), 'claim')}: {', '.join(parts)}; {duration(seconds)}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matcalc.cli.app import DERIVATIVES, NO, OK, UNUSABLE, app, refuse, write
+from matcalc.cli.app import AROUND, DERIVATIVES, NO, OK, UNUSABLE, app, refuse, write
 from matcalc.cli.options import unshielded
 from matcalc.cli.reading import read
 from matcalc.errors import DeclarationError, LanguageError, MatcalcError
@@ -123,6 +123,80 @@ def _guarded(work: Callable[[], int], form: Form) -> int:
 
         write(json.dumps(json.of_error(error)))
         return UNUSABLE
+
+
+@app.command("examples", rich_help_panel=AROUND)
+def examples(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", show_default=False, help="One example; without it all are listed.")] = "",
+    kind: Kind = "",
+    source: Annotated[bool, _option("--source", help="Only the file, to be kept and changed: matcalc backprop reads it.", panel=_ANSWER)] = False,
+    inline: Inline = False, graph: Graph = False, to: To = Form.rich, steps: Steps = False, no_check: NoCheck = False, seed: Seed = 0,
+) -> int:
+    """A gallery of layers and losses, each checked numerically and against its textbook's own form."""
+    name, kind = _graph_kind(unshielded(name), kind, graph)
+    form = Form(kind) if kind else Form.mermaid if graph and to is Form.rich else to
+
+    def work() -> int:
+        from matcalc.program import examples as gallery
+
+        if not name:
+            return _listed(form)
+        if source:
+            write(gallery.example(name).program.rstrip("\n"))
+            return OK
+        import matcalc.numerics.check
+        import matcalc.output.report  # noqa: F401
+
+        start = time.perf_counter()
+        example = gallery.example(name)
+        passed = example.run(seed)
+        compared = [] if no_check else gallery.compare(example, passed, seed=seed)
+        if form is Form.rich:
+            _introduced(example)
+        status = show(passed, form, inline=inline, steps=steps, no_check=no_check, start=start)
+        return max(status, _compared(compared, form))
+
+    return _guarded(work, form)
+
+
+def _listed(form: Form) -> int:
+    """The names of all examples with their titles."""
+    from matcalc.output import json, report
+    from matcalc.program import examples as gallery
+
+    found = gallery.gallery()
+    if form is Form.json:
+        write(json.dumps({"examples": [{"name": e.name, "title": e.title, "from": e.origin, "wrt": list(e.wrt)} for e in found]}))
+        return OK
+    report.show(report.table([(e.name, e.title) for e in found], width=report.width_of(sys.stdout), styles=("rule", ""), prose=True), sys.stdout)
+    report.show([(("matcalc examples NAME runs one; --source writes its file", "dim"),)], sys.stderr)
+    return OK
+
+
+def _introduced(example: Any) -> None:
+    """The title, the source and the program itself."""
+    from matcalc.output import report
+    from matcalc.program import examples as gallery
+
+    width = report.width_of(sys.stdout)
+    lines: list[report.Line] = [((example.title, "answer"),), *report.labelled([("from", example.origin, "label")], width), ()]
+    lines += [((f"  {line}", "dim"),) for line in gallery.body(example)]
+    report.show([*lines, ()], sys.stdout)
+
+
+def _compared(compared: list[Any], form: Form) -> int:
+    """The textbook's own lines, each with whether the answer found has the same value."""
+    from matcalc.output import report
+
+    if compared:
+        stream = sys.stdout if form is Form.rich else sys.stderr
+        agree = all(c.ok for c in compared)
+        lines: list[report.Line] = [(("textbook  ", "good" if agree else "bad"),
+                                     (f"{report.count(len(compared), 'formula')}, {'all' if agree else 'not all'} equal to the above at random points", ""))]
+        lines += [((f"  {'✓' if c.ok else '✗'} ", "good" if c.ok else "bad"), (c.formula.line, "")) for c in compared]
+        report.show(lines, stream)
+        return OK if agree else NO
+    return OK
 
 
 def show(passed: Backprop, form: Form, *, inline: bool, steps: bool, no_check: bool, start: float) -> int:

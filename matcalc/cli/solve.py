@@ -24,12 +24,34 @@ if TYPE_CHECKING:
 class Solving(Options):
     """The options of `solve`."""
 
-    subject_to: Annotated[list[str], typer.Option("--subject-to", metavar="EQ", show_default=False, rich_help_panel="The question",
-                                                  help="""An equation that X has to meet: "A x = b", "x' x = 1".""")] = field(
-        default_factory=list)
+    subject_to: Annotated[
+        list[str],
+        typer.Option(
+            "--subject-to",
+            metavar="EQ",
+            show_default=False,
+            rich_help_panel="The question",
+            help="""An equation that X has to meet: "A x = b", "x' x = 1".""",
+        ),
+    ] = field(default_factory=list)
 
 
-@command(app, "solve", "expr", "wrt", "shape", "assume", "subject_to", "syntax", "to", "steps", "no_check", "seed", panel=DERIVATIVES, of=Solving)
+@command(
+    app,
+    "solve",
+    "expr",
+    "wrt",
+    "shape",
+    "assume",
+    "subject_to",
+    "syntax",
+    "to",
+    "steps",
+    "no_check",
+    "seed",
+    panel=DERIVATIVES,
+    of=Solving,
+)
 def solve(asked: Solving) -> int:
     """Where a function is stationary by X, in closed form: least squares, maximum likelihood, …; or the solution of F = G.
 
@@ -63,7 +85,9 @@ def _answer(asked: Solving, name: str) -> int:
 
     text = read(asked.expr)
     start = time.perf_counter()
-    answer = solution_of(text, name, asked.shape, assume=asked.assume, subject_to=asked.subject_to, syntax=asked.syntax, seed=asked.seed)
+    answer = solution_of(
+        text, name, asked.shape, assume=asked.assume, subject_to=asked.subject_to, syntax=asked.syntax, seed=asked.seed
+    )
     check: Any = report.UNCHECKED if asked.no_check else answer.check()
     seconds = time.perf_counter() - start
     if asked.to is Form.json:
@@ -109,16 +133,25 @@ def facts(answer: Solution, check: Checked, *, steps: bool, seconds: float) -> l
 
     rows: list[Fact] = []
     if steps:
-        rows += [(step.rule if len(step.rule) < 12 else "solved", step.after if step.rule != "gradient" else f"{step.before}  →  {step.after}",
-                  "rule") for step in answer.steps]
+        rows += [
+            (
+                step.rule if len(step.rule) < 12 else "solved",
+                step.after if step.rule != "gradient" else f"{step.before}  →  {step.after}",
+                "rule",
+            )
+            for step in answer.steps
+        ]
     rows.append(("where", report.where(answer.question.typed.symbols.values()), "label"))
     rows.append(("equation", answer.equation_in("unicode") if answer.solved and not steps else "", "label"))
     rows.append(("method", answer.method if answer.solved else "", "label"))
     rows.append((answer.kind, (answer.reasons[0] if answer.reasons else "of which kind, no rule decides") if answer.solved
                  and answer.kind != "solution" else "", "label"))
     rows += [("holds if", condition, "label") for condition in answer.conditions]
-    rows += [("or", f"{answer.name} = {unicode.unicode(a.expr)}, {a.when}{f' ({a.kind})' if a.kind else ''}", "label") for a in answer.alternatives
-             if not any(unicode.unicode(a.expr) in note for note in answer.notes)]
+    rows += [
+        ("or", f"{answer.name} = {unicode.unicode(a.expr)}, {a.when}{f' ({a.kind})' if a.kind else ''}", "label")
+        for a in answer.alternatives
+        if not any(unicode.unicode(a.expr) in note for note in answer.notes)
+    ]
     rows += [("multiplier", unicode.unicode(m), "label") for m in answer.multipliers]
     rows += [("note", note, "label") for note in answer.notes]
     return [*rows, report.verdict(check, seconds)] if answer.solved else rows
@@ -128,7 +161,7 @@ def record(answer: Solution, check: Check, seconds: float) -> dict[str, Any]:
     """The answer as JSON: the keys of every answer, and the equation, the method and what else solves it."""
     from matcalc.output import json, text
 
-    made = json.of_answer(answer, check, seconds=seconds)       # type: ignore[arg-type]
+    made = json.of_answer(answer, check, seconds=seconds)
     if not answer.solved:
         made["result"] = None
     return made | {

@@ -6,7 +6,7 @@ and room linear in the program, and each line is as short as the definitions tha
 """
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
@@ -25,7 +25,7 @@ from matcalc.language.syntax import postorder
 from matcalc.program.reading import Program
 from matcalc.rulebook.load import RuleBook
 from matcalc.terms.build import Terms, is_array
-from matcalc.terms.nodes import MatrixFunction, op_name
+from matcalc.terms.nodes import MatrixFunction, ScalarFunction, op_name
 from matcalc.terms.view import translate, view
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 WORTH_A_NAME = 8            # what naming a term has to save, in symbols and operations
 POSITIVE = frozenset({"softmax", "exp", "sigmoid", "softplus"})
+FRACTIONS = frozenset({"softmax", "sigmoid"})
 LEAVES = (sp.MatrixSymbol, sp.Identity, sp.OneMatrix, sp.ZeroMatrix)
 MOST_PARTS = 8              # longest sum that is simplified as a whole
 MOST_SUBSTITUTED = 60       # the cost of the longest cotangent that is tried in the place of its name
@@ -40,13 +41,18 @@ MOST_SUBSTITUTED = 60       # the cost of the longest cotangent that is tried in
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`name = ∂l/∂of = expr`; a definition has no `of`, a gradient that no later line needs has no name."""
+    """`name = ∂l/∂of = expr`; a definition has no `of`, a gradient that no later line needs has no name.
+
+    The last line of a listing of another derivative says by `kind` what it is: jacobian, hessian, differential, …
+    """
 
     expr: Any
     name: str | None = None
     of: str | None = None
     gradient: bool = False      # by a variable that was asked for
     needs: tuple[str, ...] = ()     # other lines that it refers to
+    kind: str = "gradient"
+    along: str = ""             # the direction of a differential or a second derivative
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ class Listing:
     backward: tuple[Line, ...]
     terms: Terms = field(repr=False)
     reached: frozenset[str] = frozenset()       # names that the number at the end depends on
+    judge: Callable[..., Check] | None = field(default=None, repr=False)     # what checks it, if it isn't of gradients
 
     @property
     def loss(self) -> str:
@@ -93,6 +100,8 @@ class Listing:
         """Every line, evaluated one after the other, compared with numeric differences."""
         from matcalc.program.checking import check
 
+        if self.judge is not None:
+            return self.judge(trials)
         return check(self, trials=trials, seed=seed)
 
     def __str__(self) -> str:
@@ -255,7 +264,7 @@ class Backward:
 
     def referred(self, name: str, expr: Any) -> Any:
         """How later lines write a cotangent: a name or a number as it is, anything else by its own name."""
-        if is_bare(expr):
+        if is_bare(expr) or is_gradient(expr):
             return expr
         symbol = self.symbol(name, of_delta=True)
         self.sources[symbol] = (name, expr)
@@ -381,8 +390,7 @@ class Backward:
     def shared(self, lines: list[Line]) -> list[Line]:
         """The lines with what is long and stands in several places named before its first use."""
         taken = {*self.program.cut.symbols, *self.program.cut.unused, *self.program.cut.sizes}
-        letter = next(c for c in "tsurckqpvdwijo" if not any(name[:1] == c and not name[1:].strip("_0123456789") for name in taken))
-        return name_shared(self.store, lines, (f"{letter}{i}" for i in count(1)))
+        return name_shared(self.store, lines, free_names(taken))
 
 
 def name_shared(terms: Terms, lines: Sequence[Line], names: Iterator[str]) -> list[Line]:
@@ -432,7 +440,6 @@ def operands(terms: Terms, node: Any) -> tuple[Any, ...]:
 def conditions(listing: Listing) -> tuple[str, ...]:
     """Where the gradients hold, each condition in terms of the names before it."""
     from matcalc.calculus.conditions import conditions as of
-    from matcalc.output.unicode import unicode
 
     found: dict[str, None] = {}
     terms, nothing = listing.terms, S.Zero
@@ -441,22 +448,68 @@ def conditions(listing: Listing) -> tuple[str, ...]:
             found.update(dict.fromkeys(of(terms, line.expr, nothing)))
     for line in listing.backward:
         found.update(dict.fromkeys(of(terms, nothing, line.expr)))
-    needless = {f"entries of {unicode(symbol)} are {what}" for symbol in positive(listing) for what in ("positive", "non-zero")}
-    return tuple(text for text in found if text not in needless and not (
-        text.endswith("are non-zero") and text.replace("are non-zero", "are positive") in found))
+    needless = set(always(listing))
+    return tuple(text for text in found if text not in needless and not any(
+        text.endswith(weak) and text.removesuffix(weak) + strong in found
+        for weak, strong in ((" are non-zero", " are positive"), (" ≠ 0", " > 0"))))
 
 
-def positive(listing: Listing) -> Iterator[Any]:
-    """The definitions whose entries are positive whatever the variables are."""
+def always(listing: Listing) -> Iterator[str]:
+    """The conditions on definitions that hold whatever the variables are: softmax, sigmoid and exp are positive."""
+    from matcalc.output.unicode import UNICODE
+
     for line in listing.forward:
         x = listing.terms.split(line.expr)[1] if is_array(line.expr) else line.expr
-        if isinstance(x, MatrixFunction) and op_name(x) in POSITIVE and line.name:
-            yield listing.terms.symbol(line.name, *listing.terms.shape(line.expr))
+        op = "exp" if isinstance(x, sp.exp) else op_name(x) if isinstance(x, MatrixFunction | ScalarFunction) else ""
+        if line.name and op in POSITIVE:
+            name = UNICODE.symbol(line.name)
+            for term in (name, f"1 − {name}") if op in FRACTIONS else (name,):
+                bracketed = f"({term})" if " " in term else term
+                yield from (f"{term} > 0", f"{term} ≠ 0", f"entries of {bracketed} are positive", f"entries of {bracketed} are non-zero")
+
+
+def listing_of(result: api.Result, book: RuleBook | None = None) -> Listing:
+    """The definitions of a derivative's function in order, then the derivative, what is repeated in it named before.
+
+    A gradient is listed as a backward pass, with the gradients at the definitions between.
+    """
+    from matcalc.program.reading import cut
+    from matcalc.rulebook.load import rule_book
+
+    typed, name = result.question.typed, result.wrt
+    number = all(size.is_one for size in typed.shape[typed.root])
+    plain = not (result.flipped or result.structure or result.direction or result.question.second)
+    program = cut(typed, [name], result.notes, None, "f")
+    if number and plain and typed.definitions and result.kind in ("gradient", "derivative"):
+        return Backward(program, book or rule_book()).run()
+    terms = result.terms
+    built = api.build_all(terms, typed, typed.root)
+    called = {built[d.node]: terms.symbol(d.name, *terms.shape(built[d.node])) for d in program.definitions
+              if d.node in built and built[d.node].args and d.node is not typed.root}
+    answer = translate(terms, terms, result.expr, called) if called else result.expr
+    bodies = {d.name: api.build_all(terms, replace(program.cut, root=d.body), d.body)[d.body] for d in program.definitions}
+    again = {body: terms.symbol(name, *terms.shape(body)) for name, body in bodies.items() if body.args and not is_bare(body)}
+    answer = translate(terms, terms, answer, again) if again and program.named else answer
+    forward = tuple(Line(present(terms, bodies[d.name]), d.name) for d in program.definitions)
+    last = Line(present(terms, answer), None, name, True, (), result.kind, result.direction or "")
+    taken = {*program.cut.symbols, *program.cut.unused, *program.cut.sizes}
+    return Listing(program, forward, tuple(name_shared(terms, [last], free_names(taken))), terms, judge=result.check)
+
+
+def free_names(taken: set[str]) -> Iterator[str]:
+    """t1, t2, …, or another letter if that one is used."""
+    letter = next(c for c in "tsurckqpvdwijo" if not any(name[:1] == c and not name[1:].strip("_0123456789") for name in taken))
+    return (f"{letter}{i}" for i in count(1))
 
 
 def is_bare(x: Any) -> bool:
     """A name, a number, or zero."""
     return not x.args or isinstance(x, sp.MatrixSymbol | sp.ZeroMatrix) or is_zero(x)
+
+
+def is_gradient(x: Any) -> bool:
+    """∇f of names: the gradient that an unknown function hands down, called by that name."""
+    return isinstance(x, MatrixFunction | ScalarFunction) and op_name(x)[0] == "∇" and all(is_bare(a) for a in x.operands)
 
 
 def symbols_in(x: Any) -> Iterator[Any]:
@@ -468,4 +521,4 @@ def symbols_in(x: Any) -> Iterator[Any]:
             yield node
 
 
-__all__ = ["Backward", "Line", "Listing"]
+__all__ = ["Backward", "Line", "Listing", "listing_of"]

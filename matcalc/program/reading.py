@@ -100,9 +100,12 @@ def ending(parsed: Parsed) -> Parsed:
     found = written_lefts(parsed.source)
     if root.op == "let" or len(found) != len(parsed.definitions) + 1:
         return parsed
-    name = found[-1][0]
-    if not re.fullmatch(r"[A-Za-z]\w*", name) or name in {n.value for n in postorder([root], lambda n: n.args)}:
+    name, span = found[-1]
+    if not re.fullmatch(r"[A-Za-z]\w*", name):
         return parsed
+    if name in {n.value for n in postorder([root], lambda n: n.args)}:
+        raise LanguageError("cyclic-definition", f"{name} is defined by itself", span=span, source=parsed.source,
+                            hint=f"call the new value {free_name(name, parsed)}")
     let = Node("let", (root,), name, root.span)
     return replace(parsed, root=let, notes=tuple(n for n in parsed.notes if not n.startswith("the right side of")),
                    definitions=(*parsed.definitions, (name, let)))
@@ -129,7 +132,7 @@ def in_order(parsed: Parsed) -> None:
     The parser keeps such a program readable by giving the later definition a fresh name; here it is an error.
     """
     lefts = list(left_sides(parsed))
-    if all(name == written for (name, _), (written, _) in zip(parsed.definitions, lefts, strict=True)):
+    if len({written for written, _ in lefts}) == len(lefts) and all(name == written for (name, _), (written, _) in zip(parsed.definitions, lefts, strict=True)):
         return
     first: dict[str, Span] = {}
     reads: dict[str, set[str]] = {}
@@ -212,7 +215,7 @@ def free_name(name: str, parsed: Parsed) -> str:
 
 # ---------------------------------------------------------------- cutting
 
-def cut(typed: Typed, wrt: Sequence[str], notes: Sequence[str], upstream: str | None) -> Program:
+def cut(typed: Typed, wrt: Sequence[str], notes: Sequence[str], upstream: str | None, prefer: str = "") -> Program:
     """The program with each name as a symbol in the bodies that use it."""
     loose = indexed(typed)
     symbols = dict(typed.symbols)
@@ -258,7 +261,7 @@ def cut(typed: Typed, wrt: Sequence[str], notes: Sequence[str], upstream: str | 
             definitions = reachable(definitions, loss)
     else:
         body, uses = separate(root)
-        loss = next(name for name in DOWNSTREAM if name not in taken)
+        loss = next(name for name in (prefer, *DOWNSTREAM) if name and name not in taken)
         definitions.append(Definition(loss, body, root, uses))
         symbols[loss] = Declaration(loss, *typed.shape[root], frozenset(), False, "the last line")
     whole = replace(typed, shape=shape, symbols=symbols)

@@ -83,7 +83,7 @@ def rules_used(work: Backward, leaf: Any, body: Any) -> list[str]:
 
 
 def rule_of(lin: Any, op: str, operands: Any, value: Any) -> str:
-    from matcalc.calculus.unknown import is_unknown
+    from matcalc.terms.unknown import is_unknown
 
     return "unknown function" if is_unknown(op) else str(lin.rule(op, operands, value).name)
 

@@ -39,20 +39,28 @@ class Writer:
     def symbol(self, name: str) -> str:
         return self.style.symbol(name)
 
-    def derivative(self, name: str) -> str:
-        """∂l/∂z."""
-        loss = self.listing.loss
-        if self.form == "latex":
-            return rf"\frac{{\partial {self.symbol(loss)}}}{{\partial {self.symbol(name)}}}"
-        return f"∂{self.symbol(loss)}/∂{self.symbol(name)}"
+    def derivative(self, name: str, kind: str = "gradient", along: str = "") -> str:
+        """∂l/∂z, or what else a line is."""
+        loss, x, v = self.symbol(self.listing.loss), self.symbol(name), self.symbol(along) if along else ""
+        tex_ = self.form == "latex"
+        if kind == "differential":
+            return rf"\mathrm{{d}} {loss}" if tex_ else f"d{loss}"
+        if kind == "hessian":
+            return rf"\frac{{\partial^{{2}} {loss}}}{{\partial {x} \partial {x}^{{\top}}}}" if tex_ else f"∂²{loss}/∂{x}∂{x}ᵀ"
+        if kind in ("hvp", "quadratic"):
+            arguments = v if kind == "hvp" else f"{v}, {v}"
+            head = rf"\frac{{\partial^{{2}} {loss}}}{{\partial {x}^{{2}}}}" if tex_ else f"∂²{loss}/∂{x}²"
+            return f"{head} [{arguments}]"
+        return rf"\frac{{\partial {loss}}}{{\partial {x}}}" if tex_ else f"∂{loss}/∂{x}"
 
     def names(self, line: Line) -> list[str]:
         """What a line says it is: δ₂ and ∂l/∂z₂."""
         found = [self.symbol(line.name)] if line.name else []
         if line.of:
             if self.form == "text":
-                return found or [f"d{self.listing.loss}_d{line.of}"]
-            found.append(self.derivative(line.of))
+                head = f"d2{self.listing.loss}" if line.kind in ("hessian", "hvp", "quadratic") else f"d{self.listing.loss}"
+                return found or [f"{head}_d{line.of}"]
+            found.append(self.derivative(line.of, line.kind, line.along))
         return found
 
     def line(self, line: Line) -> str:

@@ -100,7 +100,12 @@ def residual(p: Problem) -> Found | None:
     if p.f is None or not is_array(p.x) or 1 in p.terms.shape(p.x):
         return None
     squares = [f for f in sp.Mul.make_args(p.f) if p.mentions(f)]
-    if len(squares) != 1 or not isinstance(squares[0], sp.Pow) or squares[0].exp != 2 or not isinstance(squares[0].base, ScalarFunction):
+    if (
+        len(squares) != 1
+        or not isinstance(squares[0], sp.Pow)
+        or squares[0].exp != 2
+        or not isinstance(squares[0].base, ScalarFunction)
+    ):
         return None
     norm = squares[0].base
     if op_name(norm) != "norm" or p.terms.shape(norm.operands[0]) != p.terms.shape(p.x):
@@ -113,8 +118,12 @@ def residual(p: Problem) -> Found | None:
     sign = Rules(p.terms).signs.number(p.f / squares[0]).sign
     if found is None or not sign:
         return None
-    return replace(found, kind="minimum" if sign > 0 else "maximum", reasons=("the residual vanishes, and a square is never negative",),
-                   notes=(*found.notes, "the residual itself can be made zero"))
+    return replace(
+        found,
+        kind="minimum" if sign > 0 else "maximum",
+        reasons=("the residual vanishes, and a square is never negative",),
+        notes=(*found.notes, "the residual itself can be made zero"),
+    )
 
 
 def solve(p: Problem, g: Any) -> Found | None:
@@ -123,13 +132,18 @@ def solve(p: Problem, g: Any) -> Found | None:
     if a is None:
         return None
     terms = p.terms
-    if getattr(a.linear, "is_ZeroMatrix", False) or a.linear == 0:
+    if getattr(a.linear, "is_ZeroMatrix", False) or a.linear == 0 or is_array(a.linear) != is_array(p.x):
         return None
     extra = nonzero(p, a.scale)
     if not is_array(p.x):
         number, rest = a.linear.as_coeff_Mul()
-        return Found(terms.scale(1 / a.linear, a.constant), "linear equation", terms.scale(rest, p.x), terms.scale(1 / number, a.constant),
-                     extra + nonzero(p, a.linear))
+        return Found(
+            terms.scale(1 / a.linear, a.constant),
+            "linear equation",
+            terms.scale(rest, p.x),
+            terms.scale(1 / number, a.constant),
+            extra + nonzero(p, a.linear),
+        )
     left = p.put(a.linear, {p.step: p.x})
     found = entrywise(p, a)
     if found is None and 1 in terms.shape(p.x):
@@ -140,7 +154,9 @@ def solve(p: Problem, g: Any) -> Found | None:
         return None
     expr, method, left_, right, linear, least = found
     other = () if least is None else (Alternative(least, LEAST_NORM),)
-    return Found(expr, method, left if left_ is None else left_, a.constant if right is None else right, extra, (), other, linear=linear)
+    return Found(
+        expr, method, left if left_ is None else left_, a.constant if right is None else right, extra, (), other, linear=linear
+    )
 
 
 def nonzero(p: Problem, c: Any) -> tuple[Condition, ...]:
@@ -251,8 +267,10 @@ def palindrome(terms: Any, m: Any) -> bool:
 
 
 def shown_simply(p: Problem, a: Affine, x: Any, r: Any) -> tuple[Any, Any]:
-    """c X = R with the number that was divided out, if it isn't just a number."""
-    symbolic = a.scale.as_coeff_Mul()[1]
+    """c X = R with the letters that were divided out, so that X = S / n shows as n X = S."""
+    symbolic = sp.Mul(
+        *(f for f in sp.Mul.make_args(a.scale) if not f.is_Rational and not (isinstance(f, sp.Pow) and f.exp.is_negative))
+    )
     return p.terms.scale(symbolic, x), p.terms.scale(symbolic, r)
 
 
@@ -288,6 +306,8 @@ def vector(p: Problem, a: Affine) -> Solved | None:
         left, shown = terms.transpose(left), terms.transpose(r)
         return (terms.transpose(x), named(p, inner, "linear system x M = r"), left, shown, inner,
                 None if least is None else terms.transpose(least))
+    if isinstance(inner, sp.Inverse):
+        inner, r = terms.identity(terms.shape(inner)[0]), p.simplify(x)
     if isinstance(inner, sp.Identity):
         return x, "linear equation x = c", *shown_simply(p, replace(a, scale=a.scale * c), p.x, r), inner, least
     return x, named(p, inner, "linear system M x = r"), left, r, inner, least
@@ -324,7 +344,7 @@ def matrix(p: Problem, a: Affine) -> Solved | None:
         name = "Stein equation X − A X B = C"
     else:
         name = "linear equation Σ Aᵢ X Bᵢ = C"
-    x = terms.unvec(terms.mul(terms.inverse(system), terms.vec(a.constant)), m, n)
+    x = solved_by_vec(p, system, a.constant)
     return x, f"{name}, by vec and Kronecker products", None, None, system, None
 
 
@@ -339,8 +359,11 @@ def product(p: Problem, a: Affine, side: Side) -> Solved:
     unknown = terms.transpose(p.x) if side.flipped else p.x
     left = terms.mul(m, unknown, n)
     plain = [isinstance(f, sp.Identity) for f in (m, n)]
-    name = {(True, True): "linear equation X = C", (False, True): "linear system A X = C", (True, False): "linear system X B = C"}.get(
-        (plain[0], plain[1]), "linear equation A X B = C")
+    name = {
+        (True, True): "linear equation X = C",
+        (False, True): "linear system A X = C",
+        (True, False): "linear system X B = C",
+    }.get((plain[0], plain[1]), "linear equation A X B = C")
     least = least_norm(p, m, r, n) if square else None
     if all(plain):
         left, r = shown_simply(p, replace(a, scale=a.scale * c * d), unknown, r)
@@ -350,6 +373,14 @@ def product(p: Problem, a: Affine, side: Side) -> Solved:
         x, left, r = terms.transpose(x), terms.transpose(left), terms.transpose(r)
         least = None if least is None else terms.transpose(least)
     return x, name if square else LEAST_SQUARES, left, r, terms.kron(terms.transpose(n), m) if square else None, least
+
+
+def solved_by_vec(p: Problem, system: Any, right: Any) -> Any:
+    """X with M vec(X) = vec(R)."""
+    terms = p.terms
+    if getattr(right, "is_ZeroMatrix", False):
+        return p.zero()
+    return terms.unvec(terms.mul(terms.inverse(system), terms.vec(right)), *terms.shape(p.x))
 
 
 def split(p: Problem, m: Any) -> tuple[Any, Any]:
@@ -376,8 +407,7 @@ def general(p: Problem, a: Affine) -> Solved | None:
         return None
     if not is_square(p, system):
         return None
-    m, n = terms.shape(p.x)
-    x = terms.unvec(terms.mul(terms.inverse(system), terms.vec(a.constant)), m, n)
+    x = solved_by_vec(p, system, a.constant)
     return x, "linear equation, by vec and Kronecker products", None, None, system, None
 
 

@@ -65,7 +65,9 @@ class Bounds:
         return 1 if self.nonnegative else -1 if self.nonpositive else 0
 
     def __add__(self, other: Bounds) -> Bounds:
-        return Bounds(self.low + other.low, self.high + other.high, self.low_open or other.low_open, self.high_open or other.high_open)
+        return Bounds(
+            self.low + other.low, self.high + other.high, self.low_open or other.low_open, self.high_open or other.high_open
+        )
 
     def __mul__(self, other: Bounds) -> Bounds:
         ends = [_times(a, b) for a in ((self.low, self.low_open), (self.high, self.high_open))
@@ -139,8 +141,18 @@ RANGES: dict[str, Bounds] = {
     "cosh": Bounds(1.0), "exp": POSITIVE, "acos": NONNEGATIVE, "unit": UNIT, "onehot": UNIT, "sqrt": NONNEGATIVE,
 }
 WORDS: dict[str, Bounds] = {"positive": POSITIVE, "simplex": UNIT, "onehot": UNIT}
-_FUNCTIONS: dict[type, str] = {sp.exp: "exp", sp.sin: "sin", sp.cos: "cos", sp.tanh: "tanh", sp.cosh: "cosh", sp.erf: "erf", sp.Abs: "abs",
-                               sp.sign: "sign", sp.Heaviside: "step", sp.acos: "acos"}
+_FUNCTIONS: dict[type, str] = {
+    sp.exp: "exp",
+    sp.sin: "sin",
+    sp.cos: "cos",
+    sp.tanh: "tanh",
+    sp.cosh: "cosh",
+    sp.erf: "erf",
+    sp.Abs: "abs",
+    sp.sign: "sign",
+    sp.Heaviside: "step",
+    sp.acos: "acos",
+}
 
 
 @dataclass(slots=True)
@@ -254,7 +266,13 @@ class Signs:
     def _trace(self, e: Any) -> Bounds:
         terms, inside = self.terms, e.args[0]
         verdict = self.psd(inside)
-        if verdict and verdict[0] == 1 and isinstance(inside, sp.MatMul) and terms.shape(inside)[0] == 1 and isinstance(inside.args[0], sp.OneMatrix):
+        if (
+            verdict
+            and verdict[0] == 1
+            and isinstance(inside, sp.MatMul)
+            and terms.shape(inside)[0] == 1
+            and isinstance(inside.args[0], sp.OneMatrix)
+        ):
             centre = self.psd(terms.mul(*inside.args[1:-1]))
             if centre == (1, True):     # 1' P 1 > 0
                 return POSITIVE

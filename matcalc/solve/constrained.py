@@ -68,7 +68,9 @@ def of_matrix(p: Problem, a: affine.Affine, row: affine.Affine) -> Found | None:
     return eliminated(p, a, (gradient.left, n), r, (c, b), right, terms.mul(gradient.left, p.x, n))
 
 
-def eliminated(p: Problem, a: affine.Affine, gradient: tuple[Any, Any], r: Any, constraint: tuple[Any, Any], d: Any, shown: Any) -> Found:
+def eliminated(
+    p: Problem, a: affine.Affine, gradient: tuple[Any, Any], r: Any, constraint: tuple[Any, Any], d: Any, shown: Any
+) -> Found:
     """The solution with the multiplier eliminated."""
     terms = p.terms
     (m, n), (c, b) = gradient, constraint
@@ -81,7 +83,9 @@ def eliminated(p: Problem, a: affine.Affine, gradient: tuple[Any, Any], r: Any, 
     multiplier = terms.mul(left, gap, right)
     x = minus(p, free, terms.mul(mi, ct, multiplier, bt, ni))
     lam = "lambda" if "lambda" not in p.typed.symbols and "Lambda" not in p.typed.symbols else "nu"
-    letter = terms.symbol(lam if not is_array(multiplier) or terms.shape(multiplier)[1] == 1 else lam.capitalize(), *terms.shape(multiplier))
+    letter = terms.symbol(
+        lam if not is_array(multiplier) or terms.shape(multiplier)[1] == 1 else lam.capitalize(), *terms.shape(multiplier)
+    )
     equation = terms.add(shown, terms.mul(ct, letter, bt))
     return Found(x, "KKT system, its multiplier eliminated", equation, r, (),
                  (f"with the constraint {' and '.join(q.text for q in p.constraints)}",),
@@ -138,7 +142,9 @@ def separable(p: Problem) -> Found | None:
 def split_exponents(p: Problem, x: Any) -> Any:
     """exp(a + λ) as exp(λ) exp(a), so that a sum over entries lets the multiplier out."""
     terms = p.terms
-    form = sp.expand(terms.form(x), deep=True, power_exp=True, mul=False, log=False, multinomial=False, power_base=False, basic=False)
+    form = sp.expand(
+        terms.form(x), deep=True, power_exp=True, mul=False, log=False, multinomial=False, power_base=False, basic=False
+    )
     return terms.back(form, terms.shape(x))
 
 

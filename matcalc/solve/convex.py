@@ -1,8 +1,8 @@
 """Convexity: what `hess --convex` says, by rules and never by looking at numbers alone.
 
 Part of the solving stage.  A function is a sum of parts: what has corners (‖·‖₁, max, relu, norms of affine terms) is convex by
-composition, the rest by a certificate of its Hessian.  A certificate is also put to the test at sample points; where no rule decides,
-a sample point with a negative eigenvalue still shows that the function isn't convex.
+composition, the rest by a certificate of its Hessian.  A certificate is also put to the test at sample points; where no rule
+decides, a sample point with a negative eigenvalue still shows that the function isn't convex.
 """
 from __future__ import annotations
 
@@ -21,15 +21,25 @@ from matcalc.terms.nodes import MatrixFunction, ScalarFunction, op_name
 from matcalc.terms.view import children, translate
 
 CORNERS = frozenset({"abs", "sign", "step", "relu", "max", "min", "nuclear", "sigma_max", "lambda_max", "lambda_min"})
-CONVEX = {"max": 1, "norm": 1, "nuclear": 1, "sigma_max": 1, "lambda_max": 1, "logsumexp": 1, "min": -1, "lambda_min": -1}    # of affine terms
+CONVEX = {
+    "max": 1,
+    "norm": 1,
+    "nuclear": 1,
+    "sigma_max": 1,
+    "lambda_max": 1,
+    "logsumexp": 1,
+    "min": -1,
+    "lambda_min": -1,
+}  # of affine terms
 ENTRIES = frozenset({"abs", "relu"})        # convex functions of entries
 FEW = 40            # sample points
 
 
 @dataclass(frozen=True)
 class Convexity:
-    """What is certain: "strictly convex", "convex", "affine", "concave", "strictly concave", "not convex", "not concave", "neither", or "".
+    """What is certain of a function.
 
+    verdict       "strictly convex", "convex", "affine", "concave", "strictly concave"; "not convex", "not concave", "neither"; ""
     conditions    under which it holds, beyond the declarations
     reasons       the rules, in order
     """
@@ -67,7 +77,9 @@ def name_of(n: Any) -> str:
 def convexity(result: Result) -> Convexity:
     """Of the function whose Hessian is given."""
     if result.kind != "hessian" or result.question.second:
-        raise DeclarationError("convexity-needs-a-hessian", "convexity is read off a Hessian by one variable", hint="matcalc hess … --convex")
+        raise DeclarationError(
+            "convexity-needs-a-hessian", "convexity is read off a Hessian by one variable", hint="matcalc hess … --convex"
+        )
     terms, question = result.terms, result.question
     x = terms.symbol(question.wrt, *question.shape_of(question.wrt))
     words = question.properties.get(question.wrt, frozenset())
@@ -77,7 +89,8 @@ def convexity(result: Result) -> Convexity:
     def mentions(e: Any) -> bool:
         return x in set(postorder([e], children(terms)))
 
-    hessian, parts = result.expr, ()
+    hessian: Any = result.expr
+    parts: tuple[Part, ...] = ()
     if corners(f, mentions):
         split = separated(result, f, x, mentions)
         if split is None:
@@ -85,10 +98,11 @@ def convexity(result: Result) -> Convexity:
         hessian, parts = split
     found = certify(terms, hessian, assume=True, symmetric_variable=symmetric)
     zero = hessian == 0 or getattr(hessian, "is_ZeroMatrix", False)
-    signs = {sign for sign, _, _ in parts} | ({0} if zero else {1} if found.convex else {-1} if found.concave else {None})
+    signs: set[int | None] = {sign for sign, _, _ in parts}
+    signs.add(0 if zero else 1 if found.convex else -1 if found.concave else None)
     signs.discard(0)
     if None not in signs and len(signs) <= 1:
-        sign = signs.pop() if signs else 0
+        sign = (signs.pop() or 0) if signs else 0
         needs = (*(found.needs if not zero else ()), *(c for _, cs, _ in parts for c in cs))
         reasons = (*(r for _, _, rs in parts for r in rs), *(found.reasons if not zero else ()))
         strict = not zero and found.kind in ("pd", "nd")
@@ -208,7 +222,11 @@ def eigenvalues(result: Result, symmetric: bool, needs: tuple[Condition, ...] = 
         h = (h + h.T) / 2
         if symmetric:
             n = round(np.sqrt(len(h)))
-            basis = [np.eye(n)[:, [i]] @ np.eye(n)[[j], :] + np.eye(n)[:, [j]] @ np.eye(n)[[i], :] for i in range(n) for j in range(i + 1)]
+            basis = [
+                np.eye(n)[:, [i]] @ np.eye(n)[[j], :] + np.eye(n)[:, [j]] @ np.eye(n)[[i], :]
+                for i in range(n)
+                for j in range(i + 1)
+            ]
             b = np.stack([v.flatten(order="F") for v in basis], 1)
             h = b.T @ h @ b
         yield np.linalg.eigvalsh(h) / max(float(np.abs(h).max()), 1e-12)

@@ -3,8 +3,8 @@
 Part of the solving stage, and a service of its own behind `hess --convex`.  A certificate is a proof: sums, positive multiples,
 congruences U' P U, Kronecker and entrywise (Schur) products, inverses, powers, diagonal matrices of non-negative numbers,
 differences such as diag(s) − s s' that Cauchy–Schwarz bounds, and block matrices by their Schur complement.  Where no rule
-applies nothing is claimed.  `needs` lists what a certificate takes for granted beyond the declarations (λ > 0, W ≻ 0), `full` what
-would make it strict (A has full column rank).
+applies nothing is claimed.  `needs` lists what a certificate takes for granted beyond the declarations (λ > 0, W ≻ 0), `full`
+what would make it strict (A has full column rank).
 """
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ class Verdict:
 ZERO = Verdict(0)
 
 
-def certify(terms: Terms, matrix: Any, *, assume: bool = False, avoid: Any = None, symmetric_variable: bool = False) -> Certificate:
+def certify(
+    terms: Terms, matrix: Any, *, assume: bool = False, avoid: Any = None, symmetric_variable: bool = False
+) -> Certificate:
     """What is certain of the definiteness of a symmetric matrix (or the sign of a number).
 
     assume               undeclared numbers may be taken as positive, undeclared symmetric matrices as definite; said in `needs`
@@ -95,7 +97,9 @@ def certify(terms: Terms, matrix: Any, *, assume: bool = False, avoid: Any = Non
                 if best.kind is None and rules.indefinite(form):
                     best = Certificate("indefinite", rules.reasons)
                 continue
-            found = Certificate(WORDS[verdict.sign or 1, verdict.strict], verdict.reasons, tuple(rules.signs.needs.values()), verdict.full or ())
+            found = Certificate(
+                WORDS[verdict.sign or 1, verdict.strict], verdict.reasons, tuple(rules.signs.needs.values()), verdict.full or ()
+            )
             if found.kind in ("pd", "nd"):
                 return found
             if best.kind in (None, "indefinite"):
@@ -200,8 +204,7 @@ class Rules:
         if c != 1:
             return self.scaled(c, part)
         rule = RULES.get(type(x))
-        found = rule(self, x) if rule is not None else None
-        return found
+        return rule(self, x) if rule is not None else None
 
     def of_number(self, e: Any) -> Verdict | None:
         if e == 0:
@@ -210,8 +213,18 @@ class Rules:
         if not b.sign:
             return None
         strict = b.positive or b.negative
-        return Verdict(b.sign, strict, None, () if e.is_number else (f"{self.show(e)} {'>' if b.sign > 0 else '<'}{'' if strict else '='} 0".replace(
-            ">= 0", "≥ 0").replace("<= 0", "≤ 0"),))
+        return Verdict(
+            b.sign,
+            strict,
+            None,
+            ()
+            if e.is_number
+            else (
+                f"{self.show(e)} {'>' if b.sign > 0 else '<'}{'' if strict else '='} 0".replace(">= 0", "≥ 0").replace(
+                    "<= 0", "≤ 0"
+                ),
+            ),
+        )
 
     def scaled(self, c: Any, x: Any) -> Verdict | None:
         inner = self.verdict(x)
@@ -230,14 +243,23 @@ class Rules:
         if terms.has(x, "spd"):
             return Verdict(1, True, None, (f"{self.show(x)} ≻ 0 (declared)",))
         if terms.has(x, "psd"):
-            return Verdict(1, False, (Condition(f"{self.show(x)} is invertible", "invertible", x),), (f"{self.show(x)} ⪰ 0 (declared)",))
+            return Verdict(
+                1, False, (Condition(f"{self.show(x)} is invertible", "invertible", x),), (f"{self.show(x)} ⪰ 0 (declared)",)
+            )
         if terms.has(x, "diagonal") and terms.has(x, "positive"):
             return Verdict(1, True, None, (f"{self.show(x)} ≻ 0 (declared: diagonal, positive)",))
         return self.taken(x)
 
     def taken(self, x: Any) -> Verdict | None:
-        """An undeclared symmetric matrix taken as positive definite, if that is allowed and the matrix isn't the whole question."""
-        if not self.assume or x == self.whole or not is_letter(self.terms, x) or self.terms.transpose(x) != x or self.avoid is not None and x.has(self.avoid):
+        """An undeclared symmetric matrix taken as positive definite, if that is allowed and it isn't the whole question."""
+        if (
+            not self.assume
+            or x in bare(self.whole)
+            or not is_letter(self.terms, x)
+            or self.terms.transpose(x) != x
+            or self.avoid is not None
+            and x.has(self.avoid)
+        ):
             return None
         text = f"{self.show(x)} is positive definite"
         self.signs.needs[text] = Condition(text, "definite", x)
@@ -258,7 +280,8 @@ class Rules:
         if not b.sign:
             return None
         strict = b.positive or b.negative
-        why = f"{self.show(x)} {RELATION[b.sign, strict]} (its entries are {'not ' if not strict else ''}{self.side(b.sign, strict)})"
+        side = f"{'' if strict else 'not '}{self.side(b.sign, strict)}"
+        why = f"{self.show(x)} {RELATION[b.sign, strict]} (its entries are {side})"
         full = None if strict else (Condition(f"entries of {self.show(v)} are non-zero", "nonzero", v),)
         return Verdict(b.sign, strict, full, (why,))
 
@@ -298,6 +321,17 @@ class Rules:
         return Verdict(sign, all(p.strict for p in known), None,
                        (*why, f"{self.show(x)} {RELATION[sign or 1, False]} (Schur's product theorem)"))
 
+    def hadamard_power(self, x: Any) -> Verdict | None:
+        base, k = x.args
+        if is_array(k) or not (k.is_Integer and k > 0):
+            return None
+        inner = self.verdict(base)
+        if inner is None:
+            return None
+        sign = 1 if k % 2 == 0 else inner.sign
+        return Verdict(sign if inner.sign else 0, inner.strict, None,
+                       (*inner.reasons, f"{self.show(x)} {RELATION[sign or 1, inner.strict]} (Schur's product theorem)"))
+
     def kron(self, x: Any) -> Verdict | None:
         a, b = (self.verdict(f) for f in x.args)
         if a is None or b is None:
@@ -329,6 +363,9 @@ class Rules:
     def product(self, x: Any) -> Verdict | None:
         """U' P U with P definite, or U' U."""
         terms, chain = self.terms, list(x.args)
+        if len(chain) == 2 and any(isinstance(b, MatrixFunction) and op_name(b) == "pinv" and b.operands[0] == a
+                                   for a, b in (chain, chain[::-1])):
+            return Verdict(1, False, None, (f"{self.show(x)} ⪰ 0 (an orthogonal projection)",))
         depth = 0
         while 2 * (depth + 1) <= len(chain) and terms.transpose(chain[depth]) == chain[-1 - depth]:
             depth += 1
@@ -340,7 +377,9 @@ class Rules:
                 continue
             if not inner.sign:
                 return ZERO
-            why = f"{self.show(x)} {RELATION[inner.sign, False]} ({'U' + 'ᵀP U, a congruence' if centre else 'a Gram matrix UᵀU'})"
+            why = (
+                f"{self.show(x)} {RELATION[inner.sign, False]} ({'U' + 'ᵀP U, a congruence' if centre else 'a Gram matrix UᵀU'})"
+            )
             if 1 in terms.shape(right):        # an outer product has rank one
                 return Verdict(inner.sign, False, None, (*inner.reasons, why))
             rank = self.rank(right)
@@ -385,9 +424,10 @@ class Rules:
             pair = self.symmetric_part(x, unknown)
             if pair is None:
                 return None
-            verdicts = {a: v for a, v in verdicts.items() if v is not None} | {pair: self.verdict(pair) or self.taken(pair)}
-            if verdicts[pair] is None or pair is x:
-                return verdicts[pair] if pair is not x else self.taken(x)
+            of_pair = self.taken(x) if pair is x else self.verdict(pair) or self.taken(pair)
+            if of_pair is None or pair is x:
+                return of_pair
+            verdicts[pair] = of_pair
         known = {a: v for a, v in verdicts.items() if v is not None and v.sign}
         if not known:
             return ZERO
@@ -507,10 +547,17 @@ def as_diagonal(terms: Terms, x: Any) -> Any | None:
     return None
 
 
+def bare(whole: Any) -> tuple[Any, ...]:
+    """The matrix asked about, and what stands beside an identity in a Kronecker product: P is definite where I ⊗ P is."""
+    if isinstance(whole, sp.KroneckerProduct) and any(isinstance(a, sp.Identity) for a in whole.args):
+        return (whole, *whole.args)
+    return (whole,)
+
+
 def is_letter(terms: Terms, x: Any) -> bool:
     """W, or W + W'."""
     if isinstance(x, sp.MatAdd):
-        return len(x.args) == 2 and all(isinstance(a, sp.MatrixSymbol) or isinstance(a, sp.Transpose) for a in x.args)
+        return len(x.args) == 2 and all(isinstance(a, sp.MatrixSymbol | sp.Transpose) for a in x.args)
     return isinstance(x, sp.MatrixSymbol)
 
 
@@ -597,9 +644,19 @@ def dominates_projection(rules: Rules, p: Any, left: list[Any], q: Any, right: l
 
 Rule = Callable[[Rules, Any], Verdict | None]
 RULES: dict[type, Rule] = {
-    sp.MatrixSymbol: Rules.symbol, sp.Identity: Rules.identity, sp.ZeroMatrix: Rules.zero, sp.OneMatrix: Rules.ones,
-    sp.DiagMatrix: Rules.diagonal, sp.Inverse: Rules.inverse, sp.MatPow: Rules.power, sp.HadamardProduct: Rules.hadamard,
-    sp.KroneckerProduct: Rules.kron, MatrixFunction: Rules.function, MatrixSum: Rules.sum_over, sp.MatMul: Rules.product,
+    sp.MatrixSymbol: Rules.symbol,
+    sp.Identity: Rules.identity,
+    sp.ZeroMatrix: Rules.zero,
+    sp.OneMatrix: Rules.ones,
+    sp.DiagMatrix: Rules.diagonal,
+    sp.Inverse: Rules.inverse,
+    sp.MatPow: Rules.power,
+    sp.HadamardProduct: Rules.hadamard,
+    sp.HadamardPower: Rules.hadamard_power,
+    sp.KroneckerProduct: Rules.kron,
+    MatrixFunction: Rules.function,
+    MatrixSum: Rules.sum_over,
+    sp.MatMul: Rules.product,
     sp.MatAdd: Rules.sum,
 }
 

@@ -72,8 +72,12 @@ def is_there(found: Found) -> bool:
 
 def named(c: Certificate, why: str, constrained: bool) -> Kind | None:
     """The kind that a certificate proves."""
-    words = {"pd": ("minimum", "convex", "⪰ 0", "positive definite"), "psd": ("minimum", "convex", "⪰ 0", "positive semidefinite"),
-             "nd": ("maximum", "concave", "⪯ 0", "negative definite"), "nsd": ("maximum", "concave", "⪯ 0", "negative semidefinite")}
+    words = {
+        "pd": ("minimum", "convex", "⪰ 0", "positive definite"),
+        "psd": ("minimum", "convex", "⪰ 0", "positive semidefinite"),
+        "nd": ("maximum", "concave", "⪯ 0", "negative definite"),
+        "nsd": ("maximum", "concave", "⪯ 0", "negative semidefinite"),
+    }
     if c.kind in words:
         kind, shape, relation, definite = words[c.kind]
         return Kind(kind, c.needs, (why.format(shape, f"its Hessian is {relation}", definite), *c.reasons))
@@ -120,7 +124,11 @@ def in_inverse(p: Problem) -> Kind | None:
         if hessian is None:
             continue
         c = certify(q.terms, hessian, assume=True, avoid=q.x, symmetric_variable=True)
-        kind = named(c, "among positive definite matrices the function is {0} in " + (f"{name}⁻¹" if letter else name) + " ({1})", constrained=False)
+        kind = named(
+            c,
+            "among positive definite matrices the function is {0} in " + (f"{name}⁻¹" if letter else name) + " ({1})",
+            constrained=False,
+        )
         if kind is not None and kind.kind != "saddle":
             return Kind(kind.kind, kind.conditions, kind.reasons, tuple(n.format(kind.kind) for n in notes), q)
     return None

@@ -28,12 +28,34 @@ from matcalc.terms.view import children
 
 Method = Callable[[Problem], Found | None]
 UNCONSTRAINED: tuple[Method, ...] = (
-    special.procrustes, special.rayleigh, affine.residual, lambda p: affine.solve(p, p.g), special.multiplied, special.one_number, special.entrywise, special.quadratic)
-CONSTRAINED: tuple[Method, ...] = (special.procrustes, special.rayleigh, special.eigenspace, constrained.kkt, constrained.separable)
+    special.procrustes,
+    special.rayleigh,
+    affine.residual,
+    lambda p: affine.solve(p, p.g),
+    special.multiplied,
+    special.one_number,
+    special.entrywise,
+    special.quadratic,
+)
+CONSTRAINED: tuple[Method, ...] = (
+    special.procrustes,
+    special.rayleigh,
+    special.eigenspace,
+    constrained.kkt,
+    constrained.separable,
+)
 
 
-def solve(expr: Any, wrt: str, shapes: Any = None, *, assume: Iterable[str] = (), subject_to: Iterable[str] = (), syntax: str = "auto",
-          seed: int = 0) -> Solution:
+def solve(
+    expr: Any,
+    wrt: str,
+    shapes: Any = None,
+    *,
+    assume: Iterable[str] = (),
+    subject_to: Iterable[str] = (),
+    syntax: str = "auto",
+    seed: int = 0,
+) -> Solution:
     """Where a function is stationary by one of its variables, or the solution of an equation `F = G`, in closed form.
 
         >>> solve("‖A x − b‖²", wrt="x").text
@@ -109,6 +131,10 @@ def finished(p: Problem, found: Found, seed: int, start: float) -> Solution | No
         other = check(p, expr, weaker.kind, conditions, seed)
         if other.status == "failed" or not other.ok and found.method == special.BY_MULTIPLICATION:
             return None
+        among = p if "spd" in p.words else kind.among
+        if among is not None and "spd" in among.words and verdict.status == other.status == "skipped":
+            p.notes.append(f"formally {special.show(p.x)} = {special.show(expr)}, but that is not positive definite")
+            return None
         kind, verdict = weaker, other
     said = unique((*conditions, *(Condition(c) for c in elsewhere(p, found.expr))))
     alternatives = tuple(replace(a, expr=p.neat(a.expr), kind=a.kind or at(p, found, a, seed)) for a in found.alternatives)
@@ -122,9 +148,24 @@ def finished(p: Problem, found: Found, seed: int, start: float) -> Solution | No
         notes.append(f"not checked numerically: {verdict.reason}")
     if found.method == affine.LEAST_SQUARES:
         notes.append("an exact solution where there is one, and the nearest to it otherwise")
-    return Solution(p.question, expr, kind.kind, tuple(c.text for c in said), tuple(dict.fromkeys(notes)), found.method, kind.reasons,
-                    alternatives, tuple(p.neat(m) for m in found.multipliers), time.perf_counter() - start, p, found, conditions, seed,
-                    kind.among, verdict)
+    return Solution(
+        p.question,
+        expr,
+        kind.kind,
+        tuple(c.text for c in said),
+        tuple(dict.fromkeys(notes)),
+        found.method,
+        kind.reasons,
+        alternatives,
+        tuple(p.neat(m) for m in found.multipliers),
+        time.perf_counter() - start,
+        p,
+        found,
+        conditions,
+        seed,
+        kind.among,
+        verdict,
+    )
 
 
 def at(p: Problem, found: Found, other: Alternative, seed: int) -> str | None:
@@ -138,7 +179,9 @@ def at(p: Problem, found: Found, other: Alternative, seed: int) -> str | None:
 def conditions_of(p: Problem, found: Found, kind: Kind) -> tuple[Condition, ...]:
     """Everything that the closed form and its kind rest on, as far as it can be tested."""
     among = kind.among or p
-    return unique((*found.conditions, *of_inverses(p, found.expr), *exactly(p, found), *kind.conditions, *in_domain(among, found.expr)))
+    return unique(
+        (*found.conditions, *of_inverses(p, found.expr), *exactly(p, found), *kind.conditions, *in_domain(among, found.expr))
+    )
 
 
 def exactly(p: Problem, found: Found) -> Iterator[Condition]:
@@ -269,8 +312,11 @@ def elsewhere(p: Problem, expr: Any) -> Iterator[str]:
         for node in postorder([root], children(terms)):
             if getattr(node, "is_Transpose", False) or not is_answer and p.mentions(node):
                 continue
-            if is_answer and (isinstance(node, sp.Inverse) or hasattr(node, "operands") and op_name(node) in ("pinv", "eigvec_max", "eigvec_min",
-                                                                                                             "cholesky", "sqrtm")):
+            if is_answer and (
+                isinstance(node, sp.Inverse)
+                or hasattr(node, "operands")
+                and op_name(node) in ("pinv", "eigvec_max", "eigvec_min", "cholesky", "sqrtm")
+            ):
                 continue
             if any(signs.number(f.base).positive for f in sp.Mul.make_args(scalar_part(terms, node)) if isinstance(f, sp.Pow)):
                 continue

@@ -1,7 +1,7 @@
 """The stationarity equation: what is asked, read, typed, differentiated, and set to zero.
 
-First part of the solving stage.  A `Problem` holds the equation g(X) = 0 in one store, where the unknown keeps its structure: for a
-symmetric X the gradient is symmetrised, so that the equation is the one on the symmetric matrices.
+First part of the solving stage.  A `Problem` holds the equation g(X) = 0 in one store, where the unknown keeps its structure: for
+a symmetric X the gradient is symmetrised, so that the equation is the one on the symmetric matrices.
 """
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from matcalc.language.declare import canonical_name, parse_assumptions, parse_sh
 from matcalc.language.infer import Typed
 from matcalc.language.syntax import Node, postorder
 from matcalc.rulebook.load import RuleBook, rule_book
+from matcalc.solve.definite import distributed
 from matcalc.solve.scalars import shortest
 from matcalc.terms.build import Terms, is_array
 from matcalc.terms.nodes import MatrixFunction, MatrixSum, op_name
@@ -100,8 +101,14 @@ class Problem:
         known = dict(self.question.properties)
         known[name] = known.get(name, frozenset()) | words
         question = replace(self.question, properties=known)
-        return build(question, self.typed, [(c.text, c.left, c.right) for c in self.constraints], self.f is None, list(self.notes),
-                     self.engine.book)
+        return build(
+            question,
+            self.typed,
+            [(c.text, c.left, c.right) for c in self.constraints],
+            self.f is None,
+            list(self.notes),
+            self.engine.book,
+        )
 
 
 def read(expr: Any, wrt: str, shapes: Any, assume: Iterable[str], subject_to: Iterable[str], syntax: str) -> Problem:
@@ -154,7 +161,8 @@ def build(question: api.Question, typed: Typed, constraints: list[tuple[str, Nod
     g = Simplifier(terms, (*simplify.rewrites, *rewrites(terms, book, g)))(g)
     if not equation and words & TIED and is_array(g):       # the part of the gradient in the space of the unknown
         sign = S.NegativeOne if "skew" in words else S.One
-        if terms.transpose(g) != terms.scale(sign, g):
+        gap = distributed(terms, terms.sub(g, terms.scale(sign, terms.transpose(g))))
+        if not getattr(gap, "is_ZeroMatrix", False):
             g = simplify(terms.scale(S.Half, terms.add(g, terms.scale(sign, terms.transpose(g)))))
     found = []
     for text, left, right in constraints:

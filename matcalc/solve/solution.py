@@ -125,17 +125,23 @@ class Solution:
     @cached_property
     def steps(self) -> Sequence[Step]:
         """Gradient, equation, solution."""
-        p, show = self.problem, lambda e: self._written("unicode", e)
+        p = self.problem
+
+        def show(e: Any) -> str:
+            return self._written("unicode", e)
+
         out = []
         if p.f is not None:
             out.append(Step("gradient", self.function_unicode, show(p.neat(p.g))))
-        out.append(Step("set to zero" if p.f is not None else "equation", f"{show(p.neat(p.g))} = 0", self.equation_in("unicode")))
+        out.append(
+            Step("set to zero" if p.f is not None else "equation", f"{show(p.neat(p.g))} = 0", self.equation_in("unicode"))
+        )
         if self.solved:
             out.append(Step(self.method, self.equation_in("unicode"), f"{self.name} = {self.unicode}"))
         return tuple(out)
 
     def check(self, trials: int | None = None) -> Check:
-        """The typed function is stationary there, numerically, at random points that meet the conditions, and of the kind claimed."""
+        """The typed function is stationary there, numerically, at random points that meet the conditions, and is of that kind."""
         from matcalc.numerics.check import Check
         from matcalc.solve.verify import check
 
@@ -154,7 +160,11 @@ class Solution:
         raise DeclarationError("unknown-target", f"unknown format `{target}`", hint="text, latex or unicode")
 
     def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self._written('latex', self.problem.x)} = {self.latex}$" if self.solved else f"$\\displaystyle {self.equation_in('latex')}$"
+        return (
+            f"$\\displaystyle {self._written('latex', self.problem.x)} = {self.latex}$"
+            if self.solved
+            else f"$\\displaystyle {self.equation_in('latex')}$"
+        )
 
     def __str__(self) -> str:
         return f"{self.name} = {self.unicode}" if self.solved else self.equation_in("unicode")

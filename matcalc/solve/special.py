@@ -1,4 +1,4 @@
-"""Equations that are not affine: multiplied by the unknown, entry by entry, in one number, and the classical eigen and SVD problems.
+"""Equations that are not affine: multiplied by the unknown, entry by entry, in one number, the classical eigen and SVD problems.
 
 Part of the solving stage.  Each function tries one method on a problem and returns what it found, or None.
 """
@@ -14,6 +14,7 @@ from sympy import S
 from matcalc.errors import MatcalcError
 from matcalc.solve import affine
 from matcalc.solve.bounds import Condition, Signs
+from matcalc.solve.definite import certify
 from matcalc.solve.found import Alternative, Found
 from matcalc.solve.problem import Problem, pulled, summed
 from matcalc.solve.scalars import back, plain
@@ -53,7 +54,7 @@ def multiplied(p: Problem) -> Found | None:
         if not left and not right:
             continue
         try:
-            parts = [terms.mul(*left, c, *chain, *right) for c, chain in pulled(terms, g)]
+            parts = [terms.mul(*left, c, *chain, *right) for c, chain in pulled(terms, g, x)]
         except MatcalcError:
             return None
         made = terms.add(*parts)
@@ -121,12 +122,25 @@ def roots(p: Problem, g: Any, t: Any, signs: Signs) -> list[Any]:
     good = [s for s in found if isinstance(s, sp.Expr) and not s.has(sp.I, sp.Piecewise, sp.LambertW) and s.is_real is not False
             and not s.atoms(sp.Function) - s.atoms(sp.exp, sp.log)]
     good.sort(key=lambda s: (s == 0, s.could_extract_minus_sign(), sp.count_ops(s)))
-    return [back(s, letters) for s in good]
+    return [back(upright(s), letters) for s in good]
+
+
+def upright(e: Any) -> Any:
+    """−y/(y − 1) as y/(1 − y), under logarithms too."""
+    e = e.replace(lambda n: isinstance(n, sp.log), lambda n: sp.log(upright(n.args[0])))
+    top, bottom = sp.fraction(e)
+    if isinstance(bottom, sp.Add) and top.could_extract_minus_sign():
+        return sp.Mul(-top, sp.Pow(-bottom, -1))
+    return e
 
 
 def opened(g: Any, t: Any) -> Any:
     """Functions that sympy doesn't know, written by those that it does: sigmoid(t) = 1/(1 + exp(−t))."""
-    made = {n: 1 / (1 + sp.exp(-n.operands[0])) for n in walk(g) if isinstance(n, ScalarFunction) and op_name(n) == "sigmoid" and t in walk(n)}
+    made = {
+        n: 1 / (1 + sp.exp(-n.operands[0]))
+        for n in walk(g)
+        if isinstance(n, ScalarFunction) and op_name(n) == "sigmoid" and t in walk(n)
+    }
     return g.xreplace(made) if made else g
 
 
@@ -153,8 +167,7 @@ def entry_roots(p: Problem, g: Any) -> list[Any]:
     others = [n for n in walk(form) if isinstance(n, Entry) and n != letter]
     if letter not in walk(form) or any(p.mentions(n.args[0]) for n in others):
         return []
-    opaque = [n for n in form.atoms(sp.Trace, sp.Determinant, MatrixFunction)]
-    if any(p.mentions(n) for n in opaque):
+    if any(p.mentions(n) for n in form.atoms(sp.Trace, sp.Determinant, MatrixFunction)):
         return []
     t = sp.Dummy("x", positive=True) if "positive" in p.words else sp.Dummy("x", real=True)
     inner = form.xreplace({letter: t})
@@ -214,9 +227,12 @@ def rayleigh(p: Problem) -> Found | None:
     else:
         root = terms.function("cholesky", q_)
         whitened = p.simplify(terms.mul(terms.inverse(root), m, terms.transpose(terms.inverse(root))))
-        best = [terms.mul(terms.transpose(terms.inverse(root)), terms.function(f"eigvec_{which}", whitened)) for which in ("max", "min")]
+        best = [
+            terms.mul(terms.transpose(terms.inverse(root)), terms.function(f"eigvec_{which}", whitened))
+            for which in ("max", "min")
+        ]
         value = f"λ is an eigenvalue of {show(terms.mul(terms.inverse(q_), m))}"
-        extra = (Condition(f"{show(q_)} is positive definite", "definite", q_),) if not terms.has(q_, "spd") else ()
+        extra = definite(p, q_)
     if p.constraints:
         best = [terms.scale(1 / sp.sqrt(d), b) for b in best]
     number = Signs(terms).number(c)
@@ -243,7 +259,13 @@ def eigenspace(p: Problem) -> Found | None:
         return None
     a = affine.affine(p, p.g)
     side = affine.one_product(p, a.linear) if a is not None and is_zero(a.constant) else None
-    if a is None or side is None or side.flipped or not isinstance(side.right, sp.Identity) or terms.transpose(side.left) != side.left:
+    if (
+        a is None
+        or side is None
+        or side.flipped
+        or not isinstance(side.right, sp.Identity)
+        or terms.transpose(side.left) != side.left
+    ):
         return None
     sign = Signs(terms).number(a.scale).sign
     if not sign or isinstance(side.left, sp.Identity):
@@ -254,7 +276,9 @@ def eigenspace(p: Problem) -> Found | None:
     kinds = ("maximum", "minimum") if sign > 0 else ("minimum", "maximum")
     name = show(p.x)
     multiplier = terms.symbol("Lambda" if "Lambda" not in p.typed.symbols else "Kappa", cols, cols)
-    notes = (f"the columns of {name} are the eigenvectors of {show(side.left)} for its {cols} largest eigenvalues, up to a rotation",)
+    notes = (
+        f"the columns of {name} are the eigenvectors of {show(side.left)} for its {cols} largest eigenvalues, up to a rotation",
+    )
     return Found(last, "trace of a quadratic form: eigenproblem", terms.mul(side.left, x), terms.mul(x, multiplier), (), notes,
                  (Alternative(first, f"for the {cols} smallest eigenvalues", kinds[1]),), kind=kinds[0],
                  reasons=("Ky Fan: the sum of the largest eigenvalues is the largest value",), unknown=multiplier)
@@ -297,6 +321,14 @@ def show(e: Any) -> str:
     return unicode(e)
 
 
+def definite(p: Problem, q: Any) -> tuple[Condition, ...]:
+    """What makes a symmetric matrix positive definite."""
+    c = certify(p.terms, q)
+    if c.kind == "pd":
+        return ()
+    return c.full if c.kind == "psd" and c.full else (Condition(f"{show(q)} is positive definite", "definite", q),)
+
+
 def norm_squared(constraint: Any, level: Any) -> tuple[Any, Any]:
     """(q, size) of the constraint q(x) = size; ‖x‖ = c counts as ‖x‖² = c²."""
     q = constraint + level
@@ -331,8 +363,7 @@ def linear_on_sphere(p: Problem, q: Any) -> Found | None:
     if not sign:
         return None
     kinds = ("maximum", "minimum") if sign > 0 else ("minimum", "maximum")
-    extra = () if isinstance(terms.split(q)[1], sp.Identity) or terms.has(q, "spd") else (
-        Condition(f"{show(q)} is positive definite", "definite", q),)
+    extra = () if isinstance(terms.split(q)[1], sp.Identity) else definite(p, terms.split(q)[1])
     mu = terms.symbol("mu") if "mu" not in p.typed.symbols else terms.symbol("kappa")
     return Found(x, "Lagrange multiplier and Cauchy–Schwarz", a, terms.scale(mu, terms.mul(q, p.x)), extra, (),
                  (Alternative(terms.scale(S.NegativeOne, x), "with the other sign", kinds[1]),), kind=kinds[0],
@@ -356,7 +387,9 @@ def procrustes(p: Problem) -> Found | None:
         c = p.constraints[0].expr
         gram, outer = (terms.sub(terms.mul(a, b), terms.identity(n)) for a, b, n in (
             (terms.transpose(x), x, cols), (x, terms.transpose(x), rows)))
-        if c not in (gram, terms.scale(S.NegativeOne, gram)) and not (rows == cols and c in (outer, terms.scale(S.NegativeOne, outer))):
+        if c not in (gram, terms.scale(S.NegativeOne, gram)) and not (
+            rows == cols and c in (outer, terms.scale(S.NegativeOne, outer))
+        ):
             return None
     constant = []
     symmetric: list[Any] = []
@@ -393,9 +426,33 @@ def procrustes(p: Problem) -> Found | None:
     name = show(p.x)
     minus = "−" if sign > 0 else ""
     notes = (f"by the singular value decomposition {shown} = U S Vᵀ it is {name} = {minus}U Vᵀ",)
-    return Found(q, "orthogonal Procrustes problem, by SVD", terms.mul(terms.transpose(x), m), terms.mul(terms.transpose(m), x), (full,), notes,
-                 (Alternative(terms.scale(sign, polar), "with the other sign", "maximum"),), kind="minimum",
-                 reasons=(f"tr({name}ᵀ M) is at most the sum of the singular values of M, and reaches it at U Vᵀ",))
+    return Found(
+        q,
+        "orthogonal Procrustes problem, by SVD",
+        terms.mul(terms.transpose(x), m),
+        terms.mul(terms.transpose(m), x),
+        (full,),
+        notes,
+        (Alternative(terms.scale(sign, polar), "with the other sign", "maximum"),),
+        kind="minimum",
+        reasons=(f"tr({name}ᵀ M) is at most the sum of the singular values of M, and reaches it at U Vᵀ",),
+    )
 
 
-__all__ = ["ANOTHER", "BY_MULTIPLICATION", "eigenspace", "entry_roots", "entrywise", "is_zero", "multiplied", "one_number", "procrustes", "quadratic", "quadratic_form", "rayleigh", "roots", "show", "stripped"]
+__all__ = [
+    "ANOTHER",
+    "BY_MULTIPLICATION",
+    "eigenspace",
+    "entry_roots",
+    "entrywise",
+    "is_zero",
+    "multiplied",
+    "one_number",
+    "procrustes",
+    "quadratic",
+    "quadratic_form",
+    "rayleigh",
+    "roots",
+    "show",
+    "stripped",
+]

@@ -74,10 +74,16 @@ class Judge:
         if "orthogonal" in words:
             return nearest_orthogonal
         if not self.constraints:
-            return (lambda y: (y + y.T) / 2) if self.p.symmetric else (lambda y: (y - y.T) / 2) if "skew" in words else (lambda y: y)
+            return (
+                (lambda y: (y + y.T) / 2) if self.p.symmetric else (lambda y: (y - y.T) / 2) if "skew" in words else (lambda y: y)
+            )
         matrix = self._jacobian(point, x)
         other = self._jacobian(point, x + 0.3)
-        if matrix is not None and other is not None and np.allclose(matrix, other, atol=1e-6 * max(1.0, float(np.abs(matrix).max()))):
+        if (
+            matrix is not None
+            and other is not None
+            and np.allclose(matrix, other, atol=1e-6 * max(1.0, float(np.abs(matrix).max())))
+        ):
             project = np.eye(rows * cols) - np.linalg.pinv(matrix) @ matrix
             return lambda y: x + (project @ (y - x).flatten(order="F")).reshape((rows, cols), order="F")
         if self.violation(point, nearest_orthogonal(x)) < 1e-8 and self.violation(point, x) < 1e-8 and min(rows, cols) > 1:
@@ -125,7 +131,8 @@ def usable(point: Point, conditions: Sequence[Condition], inverted: Sequence[Any
         if c.expr is None:
             continue
         a = evaluate(c.expr, point.env, point.dims)
-        if not np.isfinite(a).all() or not MEETS.get(c.kind, lambda _: True)(a):
+        meets = MEETS.get(c.kind)
+        if not np.isfinite(a).all() or meets is not None and not meets(a):
             raise Unusable(c.text)
     for e in inverted:
         a = evaluate(e, point.env, point.dims)

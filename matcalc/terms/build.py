@@ -145,7 +145,7 @@ class Terms:
             node = MatrixSymbol(name, rows, cols)
             self._nodes[key] = node
             self.order(node)
-            self._shape[node] = (sp.sympify(rows), sp.sympify(cols)) if not isinstance(rows, Basic) else (rows, cols)
+            self._shape[node] = tuple(s if isinstance(s, Basic) else Integer(s) for s in (rows, cols))
         return self._nodes[key]
 
     def has(self, x: Basic, *words: str) -> bool:

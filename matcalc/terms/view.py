@@ -107,7 +107,7 @@ def assemble(terms: Terms, op: str, operands: tuple[Any, ...], value: Any = None
     if build is not None:
         return build(terms, operands, value)
     if op not in TABLE:
-        from matcalc.calculus.unknown import rebuild
+        from matcalc.terms.unknown import rebuild
 
         return rebuild(terms, op, operands, value)
     return terms.function(op, *operands, value=value)

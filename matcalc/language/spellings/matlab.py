@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matcalc.errors import LanguageError
-from matcalc.language.spellings.library import MACROS
 from matcalc.language.tokens import Token, mark
 
 MATLAB_FUNCTIONS = {
@@ -295,6 +294,3 @@ def _comments(tokens: Sequence[Token], mark: str) -> list[Token]:
         if not skipping:
             out.append(token)
     return out
-
-
-assert MACROS

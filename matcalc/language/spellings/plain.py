@@ -498,11 +498,11 @@ class Names:
                 return
             if size > 3 or (size == 3 and word.islower()) or comma:
                 near = _near(word, 0.7)
-                if near:
+                if near or self.rule:       # a rule speaks of known operations only
                     raise LanguageError(
                         "unknown-function",
                         f"unknown function `{word}`",
-                        hint=f"did you mean `{near}`?",
+                        hint=f"did you mean `{near}`?" if near else None,
                         span=(start, end),
                         source=self.source,
                     )

@@ -16,42 +16,89 @@ WHAT = ("both", "value", "derivative")
 
 def generate(result: Any, target: str = "numpy", what: str = "both", sizes: Mapping[str, int] | None = None, check: bool = False,
              name: str | None = None) -> str:
-    """The source text of a function for a result.
+    """The source text of a function for a result, or of the forward and backward pass of a program (a `Backprop`).
 
     target   numpy, array-api, jax, torch, julia or matlab (octave)
-    what     "both" returns (value, derivative), else one of them
+    what     "both" returns (value, derivative), "value" or "derivative" one of them
     sizes    {"m": 1000}: what sizes to expect, by which products are associated
     check    adds a self-test to the file
 
-    Raises DeclarationError (an unknown target, sizes that contradict the shapes) or UnsupportedError (a function that the target lacks).
+    A Hessian or Jacobian of Kronecker products is returned as a matrix; beside it stands a function that applies it without
+    forming it.  Raises DeclarationError (an unknown target, sizes that contradict the shapes) or UnsupportedError (a
+    function that the target lacks).
     """
-    from matcalc.output.code.frame import FRAMES, default_name
-    from matcalc.output.code.plan import plan
+    from matcalc.output.code.subject import product_of, subject_of
     from matcalc.output.code.targets import TARGETS
 
     chosen = TARGETS[target_name(target)]
     if what not in WHAT:
         raise DeclarationError("unknown-part", f"unknown part `{what}`", hint="both, value or derivative")
     function = default_name(result, what) if name is None else function_name(name, chosen.reserved)
-    planned = plan(result, chosen, what, sizes or {})
-    text = FRAMES[chosen.family](result, planned, chosen, what, function)
+    text = written(subject_of(result, what), chosen, sizes, function)
+    if what != "value" and not hasattr(result, "listing"):
+        product = product_of(result)
+        if product is not None and chosen.family != "matlab":       # a MATLAB file has one function
+            text = merged(text, written(product, chosen, sizes, f"{noun_of(result)}_times"), chosen.family)
     if check:
         from matcalc.output.code.selftest import selftest
 
-        text = selftest(result, text, chosen, what, function, sizes or {})
+        if what != "both" and chosen.family == "matlab":
+            raise DeclarationError("no-self-test", "a self-test needs the value and the derivative", hint="leave out the choice of a part")
+        called = function
+        if what != "both":
+            called = default_name(result, "both")
+            text = merged(text, written(subject_of(result, "both"), chosen, sizes, called), chosen.family)
+        text += selftest(result, chosen, called)
     return text
 
 
+def written(subject: Any, target: Any, sizes: Mapping[str, int] | None, name: str) -> str:
+    from matcalc.output.code.frame import FRAMES
+    from matcalc.output.code.plan import plan
+
+    text = FRAMES[target.family](plan(subject, target, sizes or {}), target, name)
+    return text
+
+
+def merged(first: str, second: str, family: str) -> str:
+    """Two files as one: what both define stands once."""
+    gap = "\n\n\n" if family == "python" else "\n\n"
+    head, *blocks = first.rstrip("\n").split(gap)
+    more = [b for b in second.rstrip("\n").split(gap)[1:] if b not in blocks]
+    imports = [line for line in second.split(gap)[0].splitlines() if line.startswith(("import ", "from ")) and line not in head]
+    if imports:
+        lines = head.splitlines()
+        at = next((i for i, line in enumerate(lines) if line.startswith("import ")), len(lines))
+        head = "\n".join([*lines[:at], *imports, *lines[at:]])
+    return gap.join([head, blocks[0], *more[:1], *blocks[1:], *more[1:]]) + "\n"
+
+
+def noun_of(result: Any) -> str:
+    from matcalc.output.code.plan import noun
+
+    return noun(result.kind)
+
+
+def default_name(result: Any, what: str) -> str:
+    """value_and_gradient, gradient_of, value_of."""
+    if hasattr(result, "listing") and hasattr(result, "results"):
+        return "value_and_gradients"
+    return {"value": "value_of", "derivative": f"{noun_of(result)}_of", "both": f"value_and_{noun_of(result)}"}[what]
+
+
 def callable_of(result: Any, value: bool = False, sizes: Mapping[str, int] | None = None) -> Callable[..., Any]:
-    """The derivative as a function of NumPy arrays; with `value`, a function that returns (value, derivative)."""
+    """The derivative as a function of NumPy arrays; with `value`, a function that returns (value, derivative).
+
+    Of a program, a function that returns its value and all its gradients.
+    """
     from matcalc.output.code.load import load
+    from matcalc.output.code.subject import subject_of
+    from matcalc.output.code.targets import NUMPY
 
-    what = "both" if value else "derivative"
-    from matcalc.output.code.frame import default_name
-
-    source = generate(result, "numpy", what, sizes)
-    typed = result.question.typed
-    return load(source, default_name(result, what), typed.symbols, (*typed.unused, *typed.sizes))
+    what = "both" if value or hasattr(result, "listing") and hasattr(result, "results") else "derivative"
+    name = default_name(result, what)
+    subject = subject_of(result, what)
+    return load(written(subject, NUMPY, sizes, name), name, subject.typed.symbols, (*subject.typed.unused, *subject.typed.sizes))
 
 
 def target_name(target: str) -> str:

@@ -222,6 +222,8 @@ class Products:
         if e.kind == "diag":
             assert e.value is not None
             return diagonal(self.tape.mul(c, e.value), e.rows)
+        if e.kind == "kron":
+            return dense(e.data[3](c), e.rows, e.cols, self.tape)
         if e.kind == "ones":
             return dense(self.tape.spread(c, vector((e.rows, e.cols))), e.rows, e.cols, self.tape)
         return dense(self.tape.mul(c, self.array(e)), e.rows, e.cols, self.tape)

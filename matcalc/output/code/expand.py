@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from sympy import S
 
 from matcalc.language.syntax import postorder
-from matcalc.output.code.values import Tape, Value, nonnegative
+from matcalc.output.code.values import Tape, Value, is_gram
 
 Rule = Callable[[Value, tuple[Value, ...]], Value | None]
 FEW = 2         # solves with one matrix that are cheaper than its inverse
@@ -34,9 +34,14 @@ def rewrite(tape: Tape, roots: Sequence[Value], rule: Rule) -> list[Value]:
 
 def expand(tape: Tape, roots: Sequence[Value], native: frozenset[str]) -> list[Value]:
     """The roots in operations that the target has."""
-    roots = inverses(tape, roots)
+    roots = inverses(tape, roots, "solve_spd" not in native)
     used = topological(roots)
     logistic = {plain(v.args[0])[0] for v in used if v.op == "sigmoid"}
+    soft = {v.args[0]: v for v in used if v.op == "softplus"}
+    uses: dict[Value, int] = {}
+    for v in used:
+        for a in v.args:
+            uses[a] = uses.get(a, 0) + 1
     logsum = {v.args[0] for v in used if v.op == "logsumexp"}
     one, zero = tape.number(S.One), tape.number(S.Zero)
 
@@ -51,14 +56,29 @@ def expand(tape: Tape, roots: Sequence[Value], native: frozenset[str]) -> list[V
             case "logsumexp" if "logsumexp" not in native or any(u.op == "softmax" and u.args[0] is v.args[0] for u in used):
                 top, _, total = parts_of_softmax(tape, args[0], None)
                 return tape.add(top, tape.entrywise("log", total))
+            case "neg" if args[0].op == "sub" and uses.get(v.args[0], 0) == 1:
+                return tape.entrywise("sub", *args[0].args[::-1])
+            case "mul" if "mul_mask" in native and any(a.op == "step" and a.shape == v.shape for a in v.args) and v.args[0].shape == v.args[1].shape:
+                k = 1 if v.args[1].op == "step" else 0
+                return tape.make("mul_mask", (args[1 - k], new_args(tape, args[k])), None, v.shape)
             case "sigmoid" if "sigmoid" not in native:
-                x, negated = plain(args[0])
+                x = args[0]
+                if tape.neg(v.args[0]) in soft:     # σ(x) = e^-softplus(-x)
+                    return tape.function("exp", tape.neg(rule(soft[tape.neg(v.args[0])], (tape.neg(x),)) or x))
+                if v.args[0] in soft:               # σ(x) = e^(x - softplus(x))
+                    return tape.function("exp", tape.sub(x, rule(soft[v.args[0]], (x,)) or x))
+                if "overflow" in native:
+                    return tape.entrywise("div", one, tape.entrywise("add", one, tape.function("exp", tape.neg(x))))
+                if "minimum" in native:
+                    capped = tape.entrywise("minimum", tape.neg(x), tape.number(S(709)))
+                    return tape.entrywise("div", one, tape.entrywise("add", one, tape.function("exp", capped)))
+                x, negated = plain(x)
                 decay = tape.function("exp", tape.neg(tape.function("abs", x)))
                 above = tape.make("where_negative" if negated else "where_positive", (x, decay), None, x.shape)
                 return tape.entrywise("div", above, tape.entrywise("add", one, decay))
             case "softplus" if "softplus" not in native:
                 x, negated = plain(args[0])
-                if "logaddexp" in native and plain(v.args[0])[0] not in logistic:
+                if "logaddexp" in native and plain(v.args[0])[0] not in logistic and tape.neg(v.args[0]) not in soft:
                     return tape.entrywise("logaddexp", zero, args[0])
                 decay = tape.function("exp", tape.neg(tape.function("abs", x)))
                 return tape.entrywise("add", tape.entrywise("maximum", tape.neg(x) if negated else x, zero), tape.entrywise("log1p", decay))
@@ -104,7 +124,22 @@ def plain(x: Value) -> tuple[Value, bool]:
     return (x.args[0], True) if x.op == "neg" else (x, False)
 
 
-def inverses(tape: Tape, roots: Sequence[Value]) -> list[Value]:
+def new_args(tape: Tape, step: Value) -> Value:
+    """The argument of a step, also of one that was rewritten."""
+    return step.args[0] if step.op == "step" else step
+
+
+def wide(tape: Tape, v: Value) -> bool:
+    """Whether a solution has more columns than rows: LAPACK then takes several times as long as for an inverse and a product."""
+    a, b = v.args
+    if b.rank < 2:
+        return False
+    columns, rows = tape.costs.of(b.shape[1]), tape.costs.of(b.shape[0])
+    factor = b.args[0] if b.op == "t" else b
+    return columns > rows or columns == rows and is_gram(a) and factor in (a.args[0], a.args[1])     # X'X is invertible for m ≥ n only
+
+
+def inverses(tape: Tape, roots: Sequence[Value], one_by_one: bool) -> list[Value]:
     """A matrix whose inverse is computed anyway, or that is solved with many times, is inverted once and multiplied."""
     used = topological(roots)
     explicit = {v.args[0] for v in used if v.op == "inv"}
@@ -123,7 +158,7 @@ def inverses(tape: Tape, roots: Sequence[Value]) -> list[Value]:
             if not flipped:
                 return None
             return tape.t(tape.make("inv", (args[0].args[0] if args[0].op == "t" else tape.t(args[0]),), None, v.shape))
-        if base in explicit or v.args[0] in explicit or solves[base] > FEW and v.op == "solve":
+        if base in explicit or v.args[0] in explicit or one_by_one and (solves[base] > FEW or wide(tape, v)):
             new = args[0].args[0] if args[0].op == "t" else args[0]
             inverse = tape.make("inv", (new,), None, new.shape)
             return tape.matmul(tape.t(inverse) if args[0].op == "t" else inverse, args[1])
@@ -132,4 +167,4 @@ def inverses(tape: Tape, roots: Sequence[Value]) -> list[Value]:
     return rewrite(tape, roots, rule)
 
 
-__all__ = ["expand", "nonnegative", "topological"]
+__all__ = ["expand", "topological"]

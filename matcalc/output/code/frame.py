@@ -11,13 +11,11 @@ from typing import Any
 
 import sympy as sp
 
-from matcalc.errors import MatcalcError
 from matcalc.output.code.plan import Argument, Output, Plan
 from matcalc.output.code.targets import Target
 from matcalc.output.code.writer import Writer
 
 WIDTH = 100
-LONGEST = 1000      # of a formula in the documentation
 
 
 def version() -> str:
@@ -26,65 +24,31 @@ def version() -> str:
 
 # ---------------------------------------------------------------- documentation
 
-def formulas(result: Any, what: str) -> list[str]:
-    """The function and its derivative, as a person writes them."""
-    from matcalc.output.unicode import symbol, unicode
-
-    def shown(expr: Any) -> str:
-        try:
-            text = unicode(expr)
-        except (MatcalcError, RecursionError):
-            return "…"
-        return text if len(text) <= LONGEST else text[:LONGEST].rsplit(" ", 1)[0] + " …"
-
-    x = symbol(result.wrt)
-    left = {"gradient": f"∇f({x})", "jacobian": f"∂f/∂{x}", "hessian": f"∇²f({x})", "derivative": f"∂f/∂{x}", "hvp": f"∇²f({x}) V",
-            "differential": "df"}.get(result.kind, result.kind)
-    lines = []
-    if what != "derivative" or result.kind not in ("differential",):
-        lines.append(("f", shown(result.function)))
-    if what != "value":
-        lines.append((left, shown(result.expr)))
-    width = max(len(name) for name, _ in lines)
-    return [f"{name:{width}} = {text}" for name, text in lines]
-
-
-def title(result: Any, what: str) -> str:
-    from matcalc.output.unicode import symbol
-
-    noun = {"value": "The value", "derivative": f"The {result.kind}", "both": f"The value and {result.kind}"}[what]
-    return f"{noun} of f by {symbol(result.wrt)}." if what != "value" else "The value of f."
-
-
-def documentation(result: Any, what: str, plan: Plan, target: Target) -> list[str]:
-    lines = [title(result, what), "", *(f"    {line}" for line in formulas(result, what)), ""]
-    shapes = [f"{a.name}: {a.text}" for a in plan.arguments if a.used]
+def documentation(plan: Plan, target: Target) -> list[str]:
+    """Title, formulas, shapes, conditions, version."""
+    subject = plan.subject
+    lines = [subject.title, "", *(f"    {line}" for line in subject.formulas), ""]
     row, rows = "", []
-    for s in shapes:
+    for s in (f"{a.name}: {a.text}" for a in plan.arguments if a.used):
         if row and len(row) + len(s) > 80:
             rows.append(row)
             row = ""
         row = f"{row}, {s}" if row else s
     rows.append(row)
     lines += [*(r + "," for r in rows[:-1]), rows[-1] + "." if rows[-1] else "No arguments."]
-    if any(a.kind == "vector" for a in plan.arguments) and target.family == "python":
-        lines.append("A vector is one-dimensional or n×1; vectors are returned in the form they came in.")
-    if any(a.kind == "family" for a in plan.arguments):
+    kinds = {a.kind for a in plan.arguments if a.used}
+    if "vector" in kinds and target.family == "python":
+        lines.append("A vector is one-dimensional or n×1" + ("; vectors are returned in the form they came in." if any(
+            o.kind == "vector" for o in plan.outputs) else "."))
+    if "family" in kinds:
         lines.append("A family is a sequence of arrays, one for each value of the index.")
-    conditions = tuple(result.conditions) if what != "value" else ()
-    if conditions:
-        lines.append("Holds where " + ", ".join(conditions) + ".")
-    structured = [f"{n} {' '.join(sorted(w))}" for n, w in result.terms.properties.items() if w]
+    if subject.conditions:
+        lines.append("Holds where " + ", ".join(subject.conditions) + ".")
+    structured = [f"{n} {' '.join(sorted(w))}" for n, w in subject.store.properties.items() if w]
     if structured:
         lines.append("Declared: " + ", ".join(structured) + ".")
     lines.append(f"Written by matcalc {version()}.".replace(" .", "."))
     return lines
-
-
-def default_name(result: Any, what: str) -> str:
-    from matcalc.output.code.plan import noun
-
-    return {"value": "value_of", "derivative": noun(result.kind) + "_of", "both": f"value_and_{noun(result.kind)}"}[what]
 
 
 # ---------------------------------------------------------------- Python
@@ -93,21 +57,26 @@ CHECK = '''
 def _array(name{xp}, value, text, shape):
     """The value as a real floating-point array of the shape; a vector may come as n×1, a row as 1×n."""
     a = {asarray}
-    if "float" not in str(a.dtype):
+    if not {floating}:
         why = "the formula holds for real arrays only" if "complex" in str(a.dtype) else "convert it to floating point first"
         raise TypeError(f"{name} has entries of type {a.dtype}: {why}")
-    if len(shape) == 1 and a.ndim == 2 and a.shape[0 if text.startswith("1×") else 1] == 1:
+    if len(shape) == 1 and a.ndim == 2 and a.shape[0 if text[:2] == "1×" else 1] == 1:
         a = {flat}
-    shape = tuple(a.shape[0] if s is ... and a.ndim else s for s in shape)
-    if a.ndim != len(shape) or any(s not in (None, r) for s, r in zip(shape, a.shape, strict=True)):
-        known = "" if None in shape else " = " + "×".join(map(str, shape))
-        raise ValueError(f"{name} must be {text}{known}, not " + ("×".join(map(str, getattr(value, "shape", a.shape))) if a.ndim else "a number"))
+    if a.shape != shape:
+        wanted = [r if s is None else a.shape[0] if s is ... else s for s, r in zip(shape, a.shape)]
+        if a.ndim != len(shape) or list(a.shape) != wanted:
+            known = "" if None in shape else " = " + "×".join(map(str, shape))
+            raise ValueError(f"{name} must be {text}{known}, not " + ("×".join(map(str, getattr(value, "shape", a.shape))) if a.ndim else "a number"))
     return a
 '''
+FLOATING = {"numpy": 'a.dtype.kind == "f"', "jax": "jnp.issubdtype(a.dtype, jnp.floating)", "torch": "a.is_floating_point()",
+            "array-api": 'xp.isdtype(a.dtype, "real floating")'}
 NUMBER = {
     "numpy": '''
 def _number(name, value):
     """The value as a float."""
+    if isinstance(value, float | int):
+        return float(value)
     if np.size(value) != 1 or np.iscomplexobj(value):
         raise TypeError(f"{name} must be a real number, not {value!r}")
     return float(np.asarray(value).item())
@@ -153,7 +122,7 @@ def _namespace(*arrays):
 ASARRAY = {"numpy": "np.asarray(value)", "jax": "jnp.asarray(value)", "torch": "torch.as_tensor(value)", "array-api": "value"}
 
 
-def python(result: Any, plan: Plan, target: Target, what: str, name: str) -> str:
+def python(plan: Plan, target: Target, name: str) -> str:
     """The text of a Python function and of all it needs."""
     api = target.name == "array-api"
     arrays = [a for a in plan.arguments if a.kind in ("matrix", "vector", "row") and a.used]
@@ -167,7 +136,7 @@ def python(result: Any, plan: Plan, target: Target, what: str, name: str) -> str
     checks = python_checks(plan, target, writer.sizes_used | argument_sizes(body, plan))
     before, after = forms(plan, target)
     returned = ", ".join(returned_text(o, target, after) for o in plan.outputs)
-    doc = documentation(result, what, plan, target)
+    doc = documentation(plan, target)
     lines = [python_signature(plan, target, name), *docstring(doc), *(f"    {line}" for line in (*before, *checks)), *(f"    {s}" for s in body)]
     lines, returned = fold_return(lines, plan, returned)
     lines.append(f"    return {returned}")
@@ -178,7 +147,8 @@ def python(result: Any, plan: Plan, target: Target, what: str, name: str) -> str
     checking = "\n".join([code, *(used[h] for h in support)])
     if "_array(" in code:
         flat = "xp.reshape(a, (-1,))" if api else "a.reshape(-1)"
-        parts.append(CHECK.strip("\n").replace("{asarray}", ASARRAY[target.name]).replace("{flat}", flat).replace("{xp}", ", xp" if api else ""))
+        parts.append(CHECK.strip("\n").replace("{asarray}", ASARRAY[target.name]).replace("{flat}", flat).replace(
+            "{floating}", FLOATING[target.name]).replace("{xp}", ", xp" if api else ""))
     if "_number(" in code:
         parts.append(NUMBER[target.name].strip("\n"))
     if "_size(" in code:
@@ -193,7 +163,7 @@ def python(result: Any, plan: Plan, target: Target, what: str, name: str) -> str
         standard.append("from typing import Any")
     library = [line for prefix, line in target.imports.items() if prefix != "math." and re.search(rf"(?<![\w.]){re.escape(prefix)}", whole)]
     imports += [*standard, "", *library] if standard and library else [*standard, *library]
-    head = f'"""{title(result, what)[:-1]}, for {target.title}; needs no matcalc."""'
+    head = f'"""{plan.subject.title[:-1]}, for {target.title}; needs no matcalc."""'
     return "\n".join([head, *imports]).rstrip("\n") + "\n\n\n" + whole + "\n"
 
 
@@ -306,13 +276,13 @@ def forms(plan: Plan, target: Target) -> tuple[list[str], Mapping[str, str]]:
     two = "np.ndim({}) == 2" if target.name == "numpy" else 'getattr({}, "ndim", 1) == 2'
     wide = {"array-api": "xp.reshape({}, {})"}.get(target.name, "{}.reshape({})")
     if "vector" in kinds:
-        own = [a for a in vectors if a.symbol == plan.wrt] or vectors
+        own = [a for a in vectors if a.symbol in plan.subject.wrt] or vectors
         if own:
             test = two.format(own[0].name) if len(own) == 1 else f"any({two.format('v')} for v in ({', '.join(a.name for a in own)}))"
             lines.append(f"column = {test}")
             wrap["vector"] = wide.format("{}", "(-1, 1)") + " if column else {}"
     if "row" in kinds:
-        own = [a for a in plan.arguments if a.kind == "row" and a.symbol == plan.wrt and a.used]
+        own = [a for a in plan.arguments if a.kind == "row" and a.symbol in plan.subject.wrt and a.used]
         if own:
             lines.append(f"row_form = {two.format(own[0].name)}")
             wrap["row"] = wide.format("{}", "(1, -1)") + " if row_form else {}"
@@ -366,14 +336,14 @@ end
 """
 
 
-def matlab(result: Any, plan: Plan, target: Target, what: str, name: str) -> str:
+def matlab(plan: Plan, target: Target, name: str) -> str:
     """The text of a MATLAB function file."""
     writer = Writer(target, plan.names, {a.name for a in plan.arguments} | {name}, "")
     body = [s for s in writer.statements([(o.name, o.value) for o in plan.outputs], plan.known)]
     used = writer.sizes_used | argument_sizes(body, plan)
     outs = ", ".join(o.name for o in plan.outputs)
     head = f"function {outs if len(plan.outputs) == 1 else f'[{outs}]'} = {name}({', '.join(a.name for a in ordered(plan))})"
-    doc = [f"  % {line}".rstrip() for line in (f"{name.upper()}  {title(result, what)}", *documentation(result, what, plan, target)[1:])]
+    doc = [f"  % {line}".rstrip() for line in (f"{name.upper()}  {plan.subject.title}", *documentation(plan, target)[1:])]
     checks: list[str] = []
     known: set[str] = set()
     counts: dict[str, int] = {}
@@ -413,7 +383,7 @@ def ordered(plan: Plan) -> list[Argument]:
 
 # ---------------------------------------------------------------- Julia
 
-def julia(result: Any, plan: Plan, target: Target, what: str, name: str) -> str:
+def julia(plan: Plan, target: Target, name: str) -> str:
     """The text of a Julia function, with a method that takes its arguments by keyword."""
     writer = Writer(target, plan.names, {a.name for a in plan.arguments} | {name}, "")
     body = writer.statements([(o.name, o.value) for o in plan.outputs], plan.known)
@@ -444,15 +414,15 @@ def julia(result: Any, plan: Plan, target: Target, what: str, name: str) -> str:
                 message = f"{a.symbol} must be {a.text}, not $(join(size({a.name}), '×'))"
                 checks.append(f'    size({a.name}, {i + 1}) == {text} || throw(DimensionMismatch("{message}"))')
     returned = ", ".join(f"permutedims({o.name})" if o.kind == "row" else o.name for o in plan.outputs)
-    doc = ['"""', f"    {name}({', '.join(a.name for a in arguments)})", "", *documentation(result, what, plan, target), '"""']
+    doc = ['"""', f"    {name}({', '.join(a.name for a in arguments)})", "", *documentation(plan, target), '"""']
     keywords = f"{name}(; {', '.join(a.name for a in ordered(plan) if a.used)}" + "".join(
         f", {a.name}=nothing" for a in ordered(plan) if not a.used) + f") = {name}({', '.join(a.name for a in arguments)})"
     lines = [*(d.replace("\\", "\\\\").replace("$", "\\$") for d in doc), head, *checks, *(f"    {s}" for s in body), f"    return {returned}", "end"]
     code = "\n".join(lines)
     parts = [code, keywords] if arguments else [code]
     parts += helpers_of(code, target).values()
-    head_line = f"# {title(result, what)[:-1]}, for Julia; needs nothing but its standard library."
+    head_line = f"# {plan.subject.title[:-1]}, for Julia; needs nothing but its standard library."
     return head_line + "\n\nusing LinearAlgebra\n\n" + "\n\n".join(parts) + "\n"
 
 
-FRAMES: Mapping[str, Callable[[Any, Plan, Target, str, str], str]] = {"python": python, "matlab": matlab, "julia": julia}
+FRAMES: Mapping[str, Callable[[Plan, Target, str], str]] = {"python": python, "matlab": matlab, "julia": julia}

@@ -57,6 +57,7 @@ class Lowering:
         self.products = Products(self.tape, syrk=syrk, nonnegative=self.is_nonnegative)
         self.size_names = frozenset(sizes)
         self.invertible = frozenset(invertible)
+        self.bound: dict[str, Value] = {}       # names of earlier lines
         self.made: dict[Any, Term] = {}
         self.uses: dict[Any, int] = {}
         self.indices: dict[str, str] = {}       # the loops that are open: index name → index name
@@ -106,6 +107,8 @@ class Lowering:
     def leaf(self, node: Any) -> Term:
         rows, cols = self.terms.shape(node)
         match node:
+            case sp.MatrixSymbol() | sp.Symbol() if node.name in self.bound:
+                return self.of_value(self.bound[node.name], rows, cols)
             case sp.MatrixSymbol():
                 loops = frozenset(i for i in self.indices if node.name.endswith(f"_{i}"))
                 return self.of_value(self.tape.input(node.name, vector((rows, cols)), loops), rows, cols)
@@ -226,7 +229,7 @@ class Lowering:
                 cost, apply, make, *rest = e.data
                 if e.kind == "kron":
                     array = rest[0]
-                    data = (cost, lambda x, f: apply(x, not f), make, lambda: self.tape.t(array()))
+                    data = (cost, lambda x, f: apply(x, not f), make, lambda c=None: self.tape.t(array(c)))
                 else:
                     data = (cost, lambda x, f: apply(x, not f), lambda: self.tape.t(make()), rest[0])
                 return Element(e.kind, e.cols, e.rows, None, data, e.flipped, e.key)
@@ -493,15 +496,23 @@ class Lowering:
             made = self.products.value([*second, dense(matrix, v, s, tape), *self.flip(first)], c)
             return tape.make("vec", (made,), None, (r * u,)) if made.rank == 2 else made
 
-        def form() -> Value:
-            return self.kron_array(left, right, rows, cols)
+        def form(c: Value | None = None) -> Value:
+            return self.kron_array(left, right, rows, cols, c)
 
         cost = 2 * (size(p) * size(q) * size(n) + size(p) * size(n) * size(m))
         element = Element("kron", rows, cols, None, (cost, apply, form, form), ("kron", id(left), id(right)), ("kron-t", id(left), id(right)))
         return self.of_element(element)
 
-    def kron_array(self, left: Term, right: Term, rows: Any, cols: Any) -> Value:
+    def kron_array(self, left: Term, right: Term, rows: Any, cols: Any, c: Value | None = None) -> Value:
+        """c A ⊗ B as a matrix, c on the smaller factor."""
         tape = self.tape
+        if c is not None:
+            entries = tape.costs.entries
+            first = self.as_diagonal(right) is not None or (
+                self.as_diagonal(left) is None and entries((left.rows, left.cols)) <= entries((right.rows, right.cols)))
+            scaled = Term(*((left.rows, left.cols) if first else (right.rows, right.cols)), *self.elements(left if first else right))
+            scaled.coefficient = c if scaled.coefficient is None else tape.mul(c, scaled.coefficient)
+            left, right = (scaled, right) if first else (left, scaled)
         a, b = self.as_diagonal(left), self.as_diagonal(right)
         shape = vector((rows, cols))
         if a is not None and a.op == "spread" and b is None:

@@ -21,7 +21,7 @@ from matcalc.output.code.lower import Lowering
 from matcalc.output.code.targets import Target
 from matcalc.output.code.values import Costs, Value
 from matcalc.terms.build import Terms, is_array
-from matcalc.terms.view import build_node, size_symbol, translate, view
+from matcalc.terms.view import build_node, size_symbol, view
 
 VIEWS = frozenset({"t", "diagonal", "column", "line", "vec", "unvec", "col", "row"})
 
@@ -56,50 +56,60 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """What a function is about: the terms of its outputs, after lines that later ones refer to by name."""
+
+    store: Terms
+    typed: Any
+    wrt: tuple[str, ...]
+    lines: tuple[tuple[str, Any], ...]      # name, term
+    outputs: tuple[tuple[str, Any], ...]
+    title: str
+    formulas: tuple[str, ...]
+    conditions: tuple[str, ...] = ()
+    symmetric: bool = False         # whether the derivative is, whatever it looks like
+    definitions: tuple[tuple[str, Node], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything about a function but its syntax."""
 
+    subject: Subject
     outputs: tuple[Output, ...]
     arguments: tuple[Argument, ...]
     names: Mapping[str, str]            # symbol or size → its name in code
     known: Mapping[Value, str]          # intermediates that have a name in the program
-    wrt: str
     sizes: frozenset[str]               # sizes that the code may use
 
 
-def plan(result: Any, target: Target, what: str, sizes: Mapping[str, int]) -> Plan:
-    """The plan of a function for a result."""
-    store: Terms = result.terms
-    typed = result.question.typed
-    function = result.function
-    source = getattr(result.work, "terms", store)
-    expr = result.expr
-    if source is not store:
-        function = translate(store, source, function)
-    wanted = {"value": [("value", function)], "derivative": [(noun(result.kind), expr)],
-              "both": [("value", function), (noun(result.kind), expr)]}[what]
-    size_names = size_names_of(typed, [e for _, e in wanted])
-    costs = Costs({**check_sizes(sizes, typed, size_names)}, frozenset(store.larger))
-    invertible = needs_inverse(store, [function, expr])
-    symmetric = result.kind == "hessian"
-    best: tuple[float, list[Value], Lowering] | None = None
-    for order in (wanted, wanted[::-1]) if len(wanted) > 1 else (wanted,):
+def plan(subject: Subject, target: Target, sizes: Mapping[str, int]) -> Plan:
+    """The plan of a function."""
+    store, typed, wanted = subject.store, subject.typed, subject.outputs
+    size_names = size_names_of(typed)
+    costs = Costs(check_sizes(sizes, typed, size_names), frozenset(store.larger))
+    invertible = needs_inverse(store, [e for _, e in (*subject.lines, *wanted)])
+    best: tuple[float, list[Value], Lowering, dict[str, Value]] | None = None
+    for order in (wanted, wanted[::-1]) if len(wanted) == 2 and not subject.lines else (wanted,):
         low = Lowering(store, costs, syrk=target.syrk, sizes=size_names, invertible=invertible)
+        for name, e in subject.lines:
+            low.bound[name] = low.lower([e])[0]
         made = dict(zip([n for n, _ in order], low.lower([e for _, e in order]), strict=True))
-        values = [made[n] for n, _ in wanted]
-        values = [balanced(low, v, e, symmetric and n != "value") for (n, e), v in zip(wanted, values, strict=True)]
-        values = expand(low.tape, values, target.native)
+        values = [balanced(low, made[n], e, subject.symmetric and n != "value") for n, e in wanted]
+        lines = [n for n, v in low.bound.items() if v.args]
+        expanded = expand(low.tape, [*values, *(low.bound[n] for n in lines)], target.native)
+        values = expanded[:len(wanted)]
         if target.views:
             values = [low.tape.make("copy", (v,), None, v.shape) if aliased(v) else v for v in values]
         total = work(low, values)
         if best is None or total < best[0] * (1 - 1e-9):
-            best = total, values, low
+            best = total, values, low, dict(zip(lines, expanded[len(wanted):], strict=True))
     assert best is not None
-    _, values, low = best
+    _, values, low, bound = best
     outputs = tuple(Output(n, v, *store.shape(e)) for (n, e), v in zip(wanted, values, strict=True))
-    arguments, names = arguments_of(result, [e for _, e in wanted], target, size_names, values)
-    known = named_values(result, store, low, values)
-    return Plan(outputs, arguments, names, known, result.wrt, size_names)
+    arguments, names = arguments_of(subject, target, size_names, values, low.bound)
+    known = {v: re.sub(r"\W", "_", n) for n, v in reversed(bound.items())} if bound else named_values(subject, low, values)
+    return Plan(subject, outputs, arguments, names, known, size_names)
 
 
 def noun(kind: str) -> str:
@@ -159,20 +169,12 @@ def needs_inverse(store: Terms, roots: Iterable[Any]) -> set[Any]:
 
 # ---------------------------------------------------------------- sizes
 
-def size_names_of(typed: Any, exprs: Iterable[Any]) -> frozenset[str]:
-    """Every name of a size in the question and the answer."""
+def size_names_of(typed: Any) -> frozenset[str]:
+    """Every name of a size in the question."""
     found = set(typed.sizes)
     for d in (*typed.symbols.values(), *typed.unused.values()):
         found |= set(d.rows.names) | set(d.cols.names)
-    for e in exprs:
-        for node in sp.preorder_traversal(e) if not is_deep(e) else ():
-            if isinstance(node, sp.MatrixSymbol):
-                found |= {s.name for s in node.shape[0].free_symbols | node.shape[1].free_symbols}
     return frozenset(found - set(typed.symbols))
-
-
-def is_deep(e: Any) -> bool:
-    return True     # typed.sizes has them all; a traversal of a tree could take for ever
 
 
 def check_sizes(sizes: Mapping[str, int], typed: Any, known: frozenset[str]) -> dict[str, int]:
@@ -205,10 +207,11 @@ def side_value(node: Node, sizes: Mapping[str, int]) -> int | None:
 
 # ---------------------------------------------------------------- arguments
 
-def arguments_of(result: Any, exprs: Sequence[Any], target: Target, size_names: frozenset[str],
-                 values: Sequence[Value]) -> tuple[tuple[Argument, ...], dict[str, str]]:
+def arguments_of(subject: Subject, target: Target, size_names: frozenset[str], values: Sequence[Value],
+                 bound: Mapping[str, Value]) -> tuple[tuple[Argument, ...], dict[str, str]]:
     """Arguments in the order of the question, then what only the answer has (a direction), then sizes that no array has."""
-    typed = result.question.typed
+    typed = subject.typed
+    exprs = [e for _, e in (*subject.lines, *subject.outputs)]
     used = topological(values)
     inputs = {v.data: v for v in used if v.op == "input"}
     names: dict[str, str] = {}
@@ -222,10 +225,11 @@ def arguments_of(result: Any, exprs: Sequence[Any], target: Target, size_names: 
 
     arguments: list[Argument] = []
     declared = {**typed.symbols}
-    if result.wrt not in declared and result.wrt in typed.unused:
-        declared[result.wrt] = typed.unused[result.wrt]
+    for name in subject.wrt:
+        if name not in declared and name in typed.unused:
+            declared[name] = typed.unused[name]
     for symbol, d in declared.items():
-        if symbol in size_names:
+        if symbol in size_names or symbol in bound:
             continue
         rows, cols = d.rows.sympy(), d.cols.sympy()
         loops = inputs[symbol].loops if symbol in inputs else frozenset()
@@ -304,11 +308,10 @@ def sanitized(symbol: str, taken: set[str]) -> str:
 
 # ---------------------------------------------------------------- names of a program
 
-def named_values(result: Any, store: Terms, low: Lowering, values: Sequence[Value]) -> dict[Value, str]:
+def named_values(subject: Subject, low: Lowering, values: Sequence[Value]) -> dict[Value, str]:
     """The intermediates that the program gave a name, by that name."""
-    typed = result.question.typed
-    definitions = getattr(typed, "definitions", ())
-    if not definitions:
+    store, typed = subject.store, subject.typed
+    if not subject.definitions:
         return {}
     present = set(topological(values))
 
@@ -323,7 +326,7 @@ def named_values(result: Any, store: Terms, low: Lowering, values: Sequence[Valu
 
     found: dict[Value, str] = {}
     built: dict[Node, Any] = {}
-    for name, root in definitions:
+    for name, root in subject.definitions:
         try:
             for node in postorder([root], lambda n: n.args):
                 if node not in built:

@@ -41,6 +41,7 @@ INFIX: dict[str, Row] = {
     "neg": ("-{0:40}", NEG), "add": ("{0:20} + {1:24}", ADD), "sub": ("{0:20} - {1:24}", ADD), "mul": ("{0:30} * {1:40}", MUL),
     "div": ("{0:30} / {1:40}", MUL), "pow": ("{0:60} ** {1:60}", POW), "pow2": ("{0:60}**2", POW),
     "matmul": ("{0:@} @ {1:40}", MATMUL), "matvec": ("{0:@} @ {1:40}", MATMUL), "dot": ("{0:@} @ {1:40}", MATMUL),
+    "mul_mask": ("{0:30} * ({1:20} > 0)", MUL),
     "t": ("{0:60}.T", ATOM), "col": ("{0:60}[:, None]", ATOM), "row": ("{0:0}", 0),
     "column_matrix": ("{0:60}[:, None]", ATOM), "row_matrix": ("{0:60}[None, :]", ATOM),
     "column": ("{0:60}[:, {i1}]", ATOM), "line": ("{0:60}[{i1}]", ATOM), "entry": ("{0:60}[{i1}]", ATOM),
@@ -49,7 +50,7 @@ HOST: dict[str, Row] = {      # numbers made of sizes
     f"{op} host": call(f"math.{name}") for op, name in {
         "exp": "exp", "log": "log", "sqrt": "sqrt", "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
         "asin": "asin", "acos": "acos", "atan": "atan", "erf": "erf", "log1p": "log1p", "expm1": "expm1"}.items()
-} | {"abs host": call("abs"), "pow host": INFIX["pow"], "maximum host": call("max", 2)}
+} | {"abs host": call("abs"), "pow host": INFIX["pow"], "maximum host": call("max", 2), "minimum host": call("min", 2)}
 
 
 def python(prefix: str, **renamed: str) -> dict[str, Row]:
@@ -58,7 +59,7 @@ def python(prefix: str, **renamed: str) -> dict[str, Row]:
              "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "log1p": "log1p",
              "expm1": "expm1", "diagonal": "diagonal", "diagm": "diag", "trace": "trace", "inv": "linalg.inv", "pinv": "linalg.pinv",
              "det": "linalg.det", "chol": "linalg.cholesky", "prod": "prod", "lower": "tril", "upper": "triu"}
-    two = {"maximum": "maximum", "logaddexp": "logaddexp", "outer": "outer", "kron": "kron", "vdot": "vdot"}
+    two = {"maximum": "maximum", "minimum": "minimum", "logaddexp": "logaddexp", "outer": "outer", "kron": "kron", "vdot": "vdot"}
     rows = {op: call(f"{prefix}.{name}") for op, name in (names | {k: v for k, v in renamed.items() if k in names}).items()}
     rows |= {op: call(f"{prefix}.{name}", 2) for op, name in (two | {k: v for k, v in renamed.items() if k in two}).items()}
     rows |= {f"sum{axis}": (f"{{0:60}}.sum({arg})", ATOM) for axis, arg in (("", ""), ("0", "axis=0"), ("1", "axis=1"))}
@@ -286,9 +287,8 @@ NUMPY = Target(
     "numpy", "NumPy", "python",
     python("np") | {
         "vdot_t": ('np.einsum("ij,ji->", {0}, {1})', ATOM), "rowdots": ('np.einsum("ij,ij->i", {0}, {1})', ATOM),
-        "step": ("np.heaviside({0}, 0.5)", ATOM), "erf": call("_erf"), "copy": ("{0:60}.copy()", ATOM),
-        "solve_rhs": ("", 0)},
-    native=frozenset({"vdot_t", "rowdots", "step", "logaddexp"}), syrk=True, helpers=helpers("np"),
+        "step": ("np.heaviside({0}, 0.5)", ATOM), "erf": call("_erf"), "copy": ("{0:60}.copy()", ATOM)},
+    native=frozenset({"vdot_t", "rowdots", "step", "logaddexp", "minimum", "mul_mask"}), syrk=True, helpers=helpers("np"),
     imports={"math.": "import math", "np.": "import numpy as np"}, reserved=PYTHON_WORDS, array="np.ndarray", views=True)
 
 JAX = Target(
@@ -302,7 +302,7 @@ JAX = Target(
         "sqrtm": ("jax.scipy.linalg.sqrtm({0}).real", ATOM),
         "solve_chol": ("jax.scipy.linalg.cho_solve(({0}, True), {1})", ATOM),
         "kron_eye": ("jnp.kron(jnp.eye({d}{like}), {0})", ATOM), "eye_kron": ("jnp.kron({0}, jnp.eye({d}{like}))", ATOM)},
-    native=frozenset({"sigmoid", "softplus", "relu", "softmax", "logsumexp", "step", "Phi", "solve_spd", "logaddexp"}), helpers=helpers("jnp", PURE),
+    native=frozenset({"sigmoid", "softplus", "relu", "softmax", "logsumexp", "step", "Phi", "solve_spd", "logaddexp", "mul_mask"}), helpers=helpers("jnp", PURE),
     imports={"math.": "import math", "jax.": "import jax", "jnp.": "import jax.numpy as jnp"}, reserved=PYTHON_WORDS, array="jax.Array")
 
 TORCH = Target(
@@ -324,7 +324,7 @@ TORCH = Target(
         "kron_eye": ("torch.kron(torch.eye({d}{like}), {0:60}.contiguous())", ATOM),
         "eye_kron": ("torch.kron({0:60}.contiguous(), torch.eye({d}{like}))", ATOM),
         "dexpm": ("_dexpm({0}, {1})", ATOM), "unit": ("torch.eye({s0}{like})[{i0}]", ATOM)},
-    native=frozenset({"sigmoid", "relu", "softmax", "logsumexp", "softplus", "Phi", "logaddexp", "solve_spd"}),
+    native=frozenset({"sigmoid", "relu", "softmax", "logsumexp", "softplus", "Phi", "logaddexp", "solve_spd", "mul_mask"}),
     helpers={
         "_dexpm": '''
 def _dexpm(a, e):
@@ -469,7 +469,7 @@ MATLAB = Target(
         "sigma_max": ("norm({0})", ATOM), "nuclear": ("sum(svd({0}))", ATOM), "singvec_left": ("singular_({0}, 1)", ATOM),
         "singvec_right": ("singular_({0}, 2)", ATOM), "khatrirao": call("khatrirao_", 2),
         "blockinner": call("blockinner_", 2), "blocksum": call("blocksum_", 2), "family": ("{name}{{{index}}}", ATOM)},
-    native=frozenset({"solve_spd"}), syrk=True,
+    native=frozenset({"solve_spd", "overflow"}), syrk=True,
     helpers={
         "logdet_": """
 function v = logdet_(A)
@@ -605,7 +605,7 @@ JULIA = Target(
         "commutation": ("Matrix{{Float64}}(I, {s0}, {s0})[order_({d0}, {d1}), :]", ATOM), "dexpm": call("dexpm_", 2),
         "eigvec_max": ("eigenvector_({0}, size({0}, 1))", ATOM), "eigvec_min": ("eigenvector_({0}, 1)", ATOM),
         "singvec_left": ("singular_({0})[1]", ATOM), "singvec_right": ("singular_({0})[2]", ATOM), "family": ("{name}[{index}]", ATOM)},
-    native=frozenset({"solve_spd"}), syrk=True,
+    native=frozenset({"solve_spd", "overflow"}), syrk=True,
     helpers={
         "adjugate_": '''
 "adj(U S V') = det(U) det(V) V adj(S) U', also of a singular matrix."

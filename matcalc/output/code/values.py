@@ -185,7 +185,7 @@ class Tape:
         if a.op == "neg":
             return a.args[0]
         if a.op == "sub":
-            return self.entrywise("sub", a.args[1], a.args[0])
+            return self.sub(a.args[1], a.args[0])
         if a.op in ("mul", "div") and a.args[0].op == "number":
             return self.entrywise(a.op, self.number(-a.args[0].data), a.args[1])
         if a.op in ("mul", "div") and a.args[0].op == "neg":
@@ -226,7 +226,9 @@ class Tape:
             return self.number(a.data - b.data)
         flipped = self.known("sub", b, a)
         if flipped is not None:
-            return self.neg(flipped)
+            return self.entrywise("neg", flipped)
+        if a.shape == b.shape and a.rank and is_leaf(a) and not is_leaf(b):
+            return self.entrywise("neg", self.entrywise("sub", b, a))      # b is a temporary, in which NumPy can subtract
         return self.entrywise("sub", a, b)
 
     def total(self, parts: Iterable[Value]) -> Value:
@@ -329,6 +331,8 @@ class Tape:
                 return stable
         if op == "exp" and a.op == "log":
             return a.args[0]
+        if op == "abs" and a.op == "neg":
+            a = a.args[0]
         if op == "abs" and nonnegative(a):
             return a
         if op == "sqrt" and a.op == "pow2":
@@ -384,6 +388,9 @@ class Tape:
                 product = self.matmul(*(x.args[0] if x.op == "neg" else x for x in (a, b)))
                 return product if a.op == b.op else self.neg(product)
             return self.make("matvec", (a, b), None, a.shape[:1])
+        if a.op == "neg" or b.op == "neg":
+            product = self.matmul(*(x.args[0] if x.op == "neg" else x for x in (a, b)))
+            return product if a.op == b.op else self.neg(product)
         flipped = self.known("matmul", self.t(b), self.t(a))
         if flipped is not None:
             return self.t(flipped)
@@ -416,6 +423,9 @@ class Tape:
         """Σ a b, entry by entry, of two matrices or vectors."""
         if a.rank == b.rank == 1:
             return self.dot(a, b)
+        if a.op == "neg" or b.op == "neg":
+            inner = self.vdot(*(x.args[0] if x.op == "neg" else x for x in (a, b)))
+            return inner if a.op == b.op else self.neg(inner)
         if a.op == "t" and b.op == "t":
             a, b = a.args[0], b.args[0]
         if a.op == "t":
@@ -561,6 +571,11 @@ def joined(a: tuple[Size, ...], b: tuple[Size, ...]) -> tuple[Size, ...]:
     if len(a) != len(b):
         return a if len(a) > len(b) else b
     return tuple(y if x == 1 else x for x, y in zip(a, b, strict=True))
+
+
+def is_leaf(a: Value) -> bool:
+    """Whether a is there already: an argument, its transpose, or a constant."""
+    return not a.args or a.op in ("t", "row", "col", "spread") and is_leaf(a.args[0])
 
 
 def is_number(a: Value, c: int) -> bool:

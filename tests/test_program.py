@@ -1,0 +1,369 @@
+"""Programs: one backward pass, listed as a textbook does, right line by line; and what can't be differentiated is said."""
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import matcalc
+import matcalc.cli.programs
+from matcalc import api
+from matcalc.cli import run
+from matcalc.program import graph
+from matcalc.program.backprop import Backprop, backprop
+from matcalc.program.listing import listing_of
+from matcalc.program.stack import stacked
+from matcalc.program.steps import steps
+
+MLP = """
+W1: h×n; b1: h; W2: c×h; b2: c; x: n; y: c
+z1 = W1 x + b1
+a1 = sigmoid(z1)
+z2 = W2 a1 + b2
+a2 = softmax(z2)
+l = -y' log(a2)
+"""
+LISTED = """\
+∂l/∂a₂ = −(y ⊘ a₂)
+δ₂ = ∂l/∂z₂ = a₂ − y
+∂l/∂W₂ = δ₂ a₁ᵀ
+∂l/∂b₂ = δ₂
+δ_a1 = ∂l/∂a₁ = W₂ᵀ δ₂
+δ₁ = ∂l/∂z₁ = δ_a1 ⊙ a₁ ⊙ (1 − a₁)
+∂l/∂W₁ = δ₁ xᵀ
+∂l/∂b₁ = δ₁
+∂l/∂x = W₁ᵀ δ₁"""
+
+
+@pytest.fixture(scope="module")
+def mlp() -> Backprop:
+    return backprop(MLP, wrt="W2, b2, W1, b1, x", assume=["1' y = 1"])
+
+
+def backward(passed: Backprop) -> list[str]:
+    """The gradients of a listing, without the definitions."""
+    return passed.unicode.splitlines()[len(passed.listing.forward):]
+
+
+def console(*args: str) -> tuple[int, str, str]:
+    """Exit status, stdout and stderr of a command."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        status = run(args)
+    return status, out.getvalue(), err.getvalue()
+
+
+# ---- the listing ----
+
+def test_the_listing_is_the_textbooks(mlp: Backprop) -> None:
+    assert backward(mlp) == LISTED.splitlines()
+    assert mlp.check().ok
+
+
+def test_without_the_assumption_delta_keeps_the_sum_of_y() -> None:
+    passed = backprop(MLP, wrt="b2")
+    assert "δ₂ = ∂l/∂z₂ = sum(y) a₂ − y" in backward(passed)
+    assert passed.check().ok
+
+
+def test_results_are_those_of_derive(mlp: Backprop) -> None:
+    assert [r.wrt for r in mlp] == ["W2", "b2", "W1", "b1", "x"]
+    for result in mlp:
+        alone = matcalc.derive(MLP, wrt=result.wrt, assume=["1' y = 1"])
+        assert (result.text, result.shape, result.kind, result.conditions) == (alone.text, alone.shape, alone.kind, alone.conditions)
+        assert result.check().ok
+    assert mlp["b1"] is mlp[3]
+    assert "b1" in mlp
+    assert dict(mlp)["b2"] is mlp["b2"]     # type: ignore[call-overload]
+    assert mlp["W1"].steps
+
+
+def test_the_text_is_a_program_with_the_same_gradients(mlp: Backprop) -> None:
+    declared = {name: "×".join(shape) if shape else "scalar" for name, shape in mlp.shapes.items()}
+    typed = api.read(mlp.text, declared)
+    from matcalc.numerics.evaluate import evaluate_node
+    from matcalc.numerics.sample import Sampler
+    from matcalc.program.checking import Run
+
+    point = Sampler.of(typed).draw(np.random.default_rng(1), 0)
+    values = {name: evaluate_node(node, point.env, point.dims) for name, node in typed.definitions}
+    run_ = Run.of(mlp.listing)
+    for name, value in run_.gradients(point, run_.forward(point, {})).items():
+        again = values.get(f"dl_d{name}", values.get("delta" + name[1:] if name[0] == "z" else f"delta_{name}"))
+        if again is not None:
+            assert np.allclose(value, again)
+
+
+def test_the_latex_is_one_aligned_environment(mlp: Backprop) -> None:
+    lines = mlp.latex.splitlines()
+    assert (lines[0], lines[-1]) == (r"\begin{align*}", r"\end{align*}")
+    assert r"\delta_{2} = \frac{\partial l}{\partial z_{2}} &= a_{2} - y \\" in lines
+    assert r"\delta_{a_{1}} = \frac{\partial l}{\partial a_{1}} &= W_{2}^{\top} \delta_{2} \\" in lines
+    assert all(line.count("&=") == 1 for line in lines[1:-1])
+
+
+def test_a_shared_weight_has_one_term_an_occurrence() -> None:
+    passed = backprop("h1 = W g.(h0) + U x1; h2 = W g.(h1) + U x2; l = f(h2)", wrt="W,U", shapes="W: n×n, U: n×k, h0: n, x1: k, x2: k")
+    assert backward(passed)[-2:] == ["∂l/∂W = ∇f(h₂) g.(h₁)ᵀ + δ_h1 g.(h₀)ᵀ", "∂l/∂U = ∇f(h₂) x₂ᵀ + δ_h1 x₁ᵀ"]
+
+
+def test_what_is_long_and_repeated_is_named() -> None:
+    passed = backprop("h1 = h0 + tanh(W h0); h2 = h1 + tanh(W h1); l = h2' h2", wrt="W, h0", shapes="W: n×n, h0: n")
+    assert "t₁ = δ_h2 ⊙ (1 − tanh(W h₁).^2)" in backward(passed)
+    assert "∂l/∂W = t₁ h₁ᵀ + t₂ h₀ᵀ" in backward(passed)
+    assert passed.check().ok
+
+
+def test_definitions_that_cancel_do() -> None:
+    passed = backprop("mu = mean(x); v = ||x - mu||^2 / m; l = f((x - mu) / sqrt(v + epsilon))", wrt="mu, x",
+                      shapes="x: m; epsilon: scalar positive")
+    assert "mean(x − μ)" not in passed.unicode       # it is zero
+    assert passed.check().ok
+
+
+def test_names_of_gradients_avoid_those_in_use() -> None:
+    passed = backprop("z2 = A x; l = ||z2 - delta2||^2 + delta_z2", wrt="A", shapes="A: m×n, x: n, delta2: m; delta_z2: scalar")
+    assert "δ_z2" not in [line.name for line in passed.listing.backward]
+    assert passed.check().ok
+
+
+def test_a_definition_may_be_asked_for() -> None:
+    passed = backprop(MLP, wrt=["z2", "W1"], assume=["1' y = 1"])
+    assert passed["z2"].text == "softmax(z2) - y"
+    assert passed["z2"].check().ok
+    assert passed["W1"].check().ok
+    assert "dl_dz2 = delta2" in passed.text
+
+
+def test_numbers_and_signs_in_between() -> None:
+    passed = backprop("s = a' b; t = -s; u = t; l = u^2 + 3 s", wrt="a, b, s")
+    assert passed.check().ok
+    assert passed["s"].text == "3 + 2 s" or passed["s"].text == "2 s + 3"
+
+
+def test_a_program_may_end_in_a_definition_or_in_a_number() -> None:
+    assert backprop("z = A x; l = z' z", wrt="x").listing.loss == "l"
+    assert backprop("z = A x; z' z", wrt="x").listing.loss == "e"
+
+
+# ---- upstream, unknown functions, sums ----
+
+@pytest.mark.parametrize(("program", "gradients"), [
+    ("A = X W' .+ b", {"X": "G W", "W": "G' X", "b": "sum(G, 0)"}),
+    ("A = X W .+ b", {"X": "G W'", "W": "X' G", "b": "sum(G, 0)"}),
+])
+def test_an_upstream_gradient_is_pulled_back(program: str, gradients: dict[str, str]) -> None:
+    shapes = {"X": "m×k", "W": "n×k" if "'" in program else "k×n", "b": "1×n"}
+    passed = backprop(program, list(gradients), shapes, upstream="G")
+    assert {r.wrt: r.text for r in passed} == gradients
+    assert [line.split(" = ")[1] for line in passed.text.splitlines()[1:]] == list(gradients.values())
+    assert passed.check().ok
+    assert all(r.check().ok for r in passed)
+
+
+def test_a_convolution_is_the_direct_one() -> None:
+    passed = backprop("P = im2col(X, k); Y = P' W", "W, X", "X: m×n, W: k*k×c", upstream="G")
+    rng, (m, n, k, c) = np.random.default_rng(3), (6, 5, 3, 2)
+    x, w, g = rng.standard_normal((m, n)), rng.standard_normal((k * k, c)), rng.standard_normal(((m - k + 1) * (n - k + 1), c))
+    by_x, by_w = np.zeros((m, n)), np.zeros((k * k, c))
+    for out in range(c):        # y[i, j] = Σ_ab w[a, b] x[i + a, j + b], positions and entries column by column
+        kernel, above = w[:, out].reshape(k, k, order="F"), g[:, out].reshape(m - k + 1, n - k + 1, order="F")
+        by_kernel = np.zeros((k, k))
+        for i in range(m - k + 1):
+            for j in range(n - k + 1):
+                by_x[i:i + k, j:j + k] += above[i, j] * kernel
+                by_kernel += above[i, j] * x[i:i + k, j:j + k]
+        by_w[:, out] = by_kernel.reshape(-1, order="F")
+    from matcalc.numerics.evaluate import evaluate
+
+    env, dims = {"X": x, "W": w, "G": g}, {"m": m, "n": n, "k": k, "c": c}
+    assert np.allclose(evaluate(passed["X"].expr, env, dims), by_x)
+    assert np.allclose(evaluate(passed["W"].expr, env, dims), by_w)
+
+
+@pytest.mark.parametrize(("text", "shapes", "wrt", "matrix_form", "gradient"), [
+    ("Σ_{n=1}^{N} ‖t_n − W' φ_n‖²", "W: k×p, φ_n: k, t_n: p", "W", "||Phi W - T||^2", "2 Phi' (Phi W - T)"),
+    ("sum(i=1..N, (y_i - w'x_i)^2)", "w: d, x_i: d; y_i: scalar", "w", "||y - X w||^2", "-2 X' (y - X w)"),
+    ("sum(i=1..N, (y_i log(σ(w'x_i)) + (1 - y_i) log(1 - σ(w'x_i))))", "w: d, x_i: d; y_i: scalar", "w", None, "X' (y - sigmoid(X w))"),
+    ("tr(A sum(i=1..N, x_i x_i'))", "A: d×d, x_i: d", "A", "tr(A X' X)", "X' X"),
+    ("1/N * sum(i=1..N, ‖A x_i - b‖²)", "A: p×d, x_i: d, b: p", "A", None, None),
+])
+def test_sums_over_samples_can_be_stacked(text: str, shapes: str, wrt: str, matrix_form: str | None, gradient: str | None) -> None:
+    made = stacked(text, shapes, wrt=[wrt])
+    assert matrix_form in (None, made.text)
+    result = matcalc.derive(made.text, wrt=wrt, shapes=made.shapes)
+    assert gradient in (None, result.text)
+    assert result.check().ok
+
+
+@pytest.mark.parametrize("text", ["sum(i=1..N, det(x_i x_i' + A))", "A x", "sum(i=1..N, x_i' x_i) + x_i' x_i", "sum(i=2..N, x_i'x_i)"])
+def test_what_cannot_be_stacked_is_said(text: str) -> None:
+    with pytest.raises(matcalc.UnsupportedError) as error:
+        stacked(text, "x_i: n; A: n×n; x: n")
+    assert error.value.code in ("not-stackable", "nothing-to-stack")
+
+
+# ---- what can't be used ----
+
+@pytest.mark.parametrize(("program", "wrt", "code", "says"), [
+    ("a = b + x; b = a; a' b", "x", "cyclic-definition", "a and b are defined by each other"),
+    ("z = z + x; z' z", "x", "cyclic-definition", "z is defined by itself"),
+    ("a = x; a = 2 x; a' a", "x", "defined-twice", "a is defined twice"),
+    ("l = z' z; z = A x; l", "x", "used-before-definition", "z is used before it is defined"),
+    ("z = A x; z", "x", "not-a-number", "--upstream G"),
+    ("A: m×n; x: n\nu = A x\nv = u + x\nv' v", "x", "shape-mismatch", "the definition of u"),
+    ("z = A x; l = z' z", "q", "unknown-variable", "q does not occur"),
+    ("z = A x; l = z' z", "", "missing-variable", "--wrt"),
+])
+def test_a_program_that_cannot_be_used_is_one_clear_error(program: str, wrt: str, code: str, says: str) -> None:
+    with pytest.raises(matcalc.MatcalcError) as error:
+        backprop(program, wrt=wrt)
+    assert error.value.code == code
+    assert says in str(error.value)
+    if wrt:
+        status, out, err = console("backprop", program, "--wrt", wrt)
+        assert (status, out) == (2, "")
+        assert err.startswith(f"error[{code}]")
+
+
+def test_both_lines_of_a_clash_are_shown() -> None:
+    with pytest.raises(matcalc.ShapeError) as error:
+        backprop("A: m×n; x: n\nu = A x\nv = u + x\nv' v", wrt="x")
+    assert "2 | u = A x" in str(error.value)
+    assert "3 | v = u + x" in str(error.value)
+
+
+def test_an_unused_variable_is_zero_with_a_warning() -> None:
+    status, out, _ = console("backprop", "Q: q×n; z = A x; l = z' z", "--wrt", "x,Q")
+    assert status == 0
+    assert "∂l/∂Q = 0" in out
+    assert "warning" in out
+    passed = backprop("a = B y; z = A x; l = z' z", wrt="B, x")
+    assert passed["B"].text == "zeros(m,n)" or passed["B"].expr.is_ZeroMatrix
+    assert any("B" in note and "zero" in note for note in passed.notes)
+    assert passed.check().ok
+
+
+# ---- output ----
+
+def test_json_has_every_line_in_every_form() -> None:
+    status, out, _ = console("backprop", MLP, "--wrt", "W1,b1", "--assume", "1'y = 1", "--to", "json")
+    made = json.loads(out)
+    assert status == 0
+    assert (made["wrt"], made["loss"], made["check"]["status"]) == (["W1", "b1"], "l", "verified")
+    assert [line["name"] for line in made["forward"]] == ["z1", "a1", "z2", "a2", "l"]
+    delta = next(line for line in made["backward"] if line["by"] == "z2")
+    assert delta == {"name": "delta2", "by": "z2", "shape": ["c"], "text": "a2 - y", "unicode": "a₂ − y", "latex": "a_{2} - y"}
+    status, out, _ = console("backprop", "z = z", "--wrt", "x", "--to", "json")
+    assert (status, json.loads(out)["error"]["code"]) == (2, "cyclic-definition")
+
+
+def test_inline_writes_each_gradient_in_full() -> None:
+    status, out, _ = console("backprop", "z = A x; l = z' z", "--wrt", "A,x", "--inline", "--to", "text")
+    assert (status, out) == (0, "dl_dA = 2 (A x) x'\ndl_dx = 2 A' (A x)\n")
+
+
+def test_the_graph_names_shapes_and_gradients(mlp: Backprop) -> None:
+    drawn = mlp.mermaid()
+    assert drawn.startswith("flowchart LR")
+    assert "δ₂ = ∂l/∂z₂ = a₂ − y" in drawn
+    assert "W₁: h×n" in drawn
+    assert mlp.dot().startswith("digraph")
+    assert mlp.dot().count("->") == drawn.count("-->") == 10
+
+
+def test_the_graph_is_drawn_where_graphviz_is(mlp: Backprop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph.shutil, "which", lambda _: None)
+    with pytest.raises(matcalc.UnsupportedError) as error:
+        graph.svg(mlp.listing)
+    assert error.value.code == "no-graphviz"
+    monkeypatch.setattr(graph.shutil, "which", lambda _: "dot")
+    monkeypatch.setattr(graph.subprocess, "run", lambda *_, input, **__: subprocess.CompletedProcess([], 0, f"<svg>{len(input)}</svg>", ""))
+    assert graph.svg(mlp.listing).startswith("<svg>")
+
+
+@pytest.mark.parametrize(("words", "start"), [(("--graph",), "flowchart"), (("--graph", "dot"), "digraph"), (("--to", "dot"), "digraph"),
+                                              (("--to", "latex"), r"\begin{align*}"), (("--to", "unicode"), "z = A x")])
+def test_the_form_of_the_output_is_chosen(words: tuple[str, ...], start: str) -> None:
+    status, out, _ = console("backprop", "z = A x; l = z' z", "--wrt", "A,x", *words)
+    assert status == 0
+    assert out.startswith(start)
+
+
+def test_steps_say_the_definition_and_the_rule(mlp: Backprop) -> None:
+    found = steps(mlp.listing)
+    assert ("softmax-columns", "da₂ = a₂ ⊙ (dz₂ − sum(a₂ ⊙ dz₂))") in [(s.rule, s.before) for s in found]
+    assert any(s.rule == "insert δ_a2, assumption" and s.after.endswith("a₂ − y") for s in found)
+    assert found[-1].after == "∂l/∂x = W₁ᵀ δ₁"
+
+
+def test_a_program_is_read_from_a_file_or_stdin(tmp_path: Path) -> None:
+    path = tmp_path / "net.mc"
+    path.write_text("# a comment\nA: m×n  # another\nx: n\nz = A x\nl = z' z\n", encoding="utf-8")
+    assert console("backprop", str(path), "--wrt", "x", "--to", "text")[:2] == (0, "z = A x\nl = ||z||^2\ndelta = 2 z\ndl_dx = A' delta\n")
+    assert backprop(path, wrt="x")["x"].text == "2 A' (A x)"
+    status, _, err = console("backprop", str(tmp_path / "none.mc"), "--wrt", "x")
+    assert status == 2
+    assert "unreadable-file" in err
+
+
+# ---- listings of other derivatives ----
+
+@pytest.mark.parametrize(("text", "wrt", "kind", "last"), [
+    ("z = W x + b; a = tanh(z); ||a - y||^2", "W", None, "∂f/∂W = δ xᵀ"),
+    ("z = W x + b; a = tanh(z); a", "x", None, "∂a/∂x = diag(1 − a.^2) W"),
+    ("z = A x; logsumexp(z)", "x", "hessian", "∂²f/∂x∂xᵀ = Aᵀ diag(softmax(z)) (A − ones(m) softmax(z)ᵀ A)"),
+    ("z = A x; tanh(z)", "x", "differential", "df = (A dx) ⊙ (1 − tanh(z).^2)"),
+])
+def test_a_result_has_a_listing(text: str, wrt: str, kind: str | None, last: str) -> None:
+    listing = listing_of(matcalc.derive(text, wrt=wrt, kind=kind))
+    assert listing.unicode.splitlines()[-1] == last
+    assert listing.check().ok
+
+
+# ---- scale ----
+
+def layers(count: int) -> str:
+    lines = [f"h{i} = h{i - 1} + tanh(W{i} h{i - 1} + b{i})" for i in range(1, count + 1)]
+    shapes = "; ".join(f"W{i}: n×n; b{i}: n" for i in range(1, count + 1))
+    return "\n".join([f"h0: n; {shapes}", *lines, f"l = h{count}' h{count}"])
+
+
+def test_the_listing_is_linear_in_the_program() -> None:
+    backprop(layers(5)).check()
+    lengths, seconds = {}, {}
+    for count in (25, 100):
+        start = time.perf_counter()
+        listing = backprop(layers(count)).listing
+        lengths[count] = len(listing.backward) / len(listing.forward)
+        seconds[count] = time.perf_counter() - start
+    assert lengths[100] <= 4      # a layer: its gradient, those of W and b, and what they share
+    assert seconds[100] <= 8 * seconds[25]
+
+
+def test_a_thousand_definitions_hit_no_limit() -> None:
+    program = "\n".join(["W: n×n; x0: n", *[f"x{i} = W x{i - 1}" for i in range(1, 1001)], "l = x1000' x1000"])
+    passed = backprop(program, wrt="W, x0")
+    assert len(passed.listing.backward) <= 3 * len(passed.listing.forward)
+    assert passed.check().ok
+
+
+def test_importing_the_command_line_stays_light() -> None:
+    code = "import sys, matcalc.cli.programs; print([m for m in ('sympy', 'numpy') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                          cwd=Path(__file__).parent.parent).stdout.strip() == "[]"
+
+
+def test_names_in_text_are_plain() -> None:
+    passed = backprop("z_1 = A x; Z = z_1 x'; l = tr(Z B)", wrt="A, x", shapes="A: m×n, x: n, B: n×m")
+    assert passed.text.isascii()
+    assert re.search(r"^delta_1 = ", passed.text, re.MULTILINE)
+    assert passed.check().ok
