@@ -19,16 +19,17 @@ from matcalc.errors import (
 )
 
 __version__ = "0.1.0"
-_LAZY = ("derive", "parse", "Result", "Step")
+_LAZY = {"derive": "matcalc.api", "parse": "matcalc.api", "Result": "matcalc.api", "Step": "matcalc.api",
+         "backprop": "matcalc.program.backprop", "check": "matcalc.claims", "equal": "matcalc.claims", "solve": "matcalc.solve.methods"}
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        from matcalc import api
+        from importlib import import_module
 
-        return getattr(api, name)
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'matcalc' has no attribute {name!r}")
 
 
 __all__ = ["DeclarationError", "LanguageError", "MatcalcError", "RuleError", "ShapeError", "UndefinedError", "UnsupportedError", "__version__",
-           "derive", "parse"]
+           "backprop", "check", "derive", "equal", "parse", "solve"]

@@ -5,7 +5,7 @@ The pipeline in order: parse, infer, build, differentiate, simplify; printing an
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -60,7 +60,7 @@ class Result:
     """A derivative: `.expr` in sympy, `.text`, `.latex`, `.unicode`, where it holds, how it was found, `.check()`."""
 
     question: Question
-    function: Any               # the sympy expression that was differentiated
+    original: Any               # the sympy expression that was differentiated
     expr: Any
     kind: str
     wrt: str
@@ -100,13 +100,13 @@ class Result:
     def function_text(self) -> str:
         from matcalc.output.text import text
 
-        return text(self.function)
+        return text(self.original)
 
     @property
     def function_unicode(self) -> str:
         from matcalc.output.unicode import unicode
 
-        return unicode(self.function)
+        return unicode(self.original)
 
     @property
     def shape(self) -> tuple[str, ...]:
@@ -129,7 +129,7 @@ class Result:
         """Where the answer holds."""
         from matcalc.calculus.conditions import conditions
 
-        return conditions(self.terms, self.function, self.expr)
+        return conditions(self.terms, self.original, self.expr)
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
@@ -151,10 +151,24 @@ class Result:
                      seed=self.seed, direction=self.direction, **options)
 
     def to(self, target: str) -> str:
-        """The answer as text: "text", "latex", "unicode"."""
+        """The answer as text ("text", "latex", "unicode") or as code ("numpy", "jax", "torch", "julia", "matlab", …)."""
         if target in ("text", "latex", "unicode"):
             return str(getattr(self, target))
-        raise DeclarationError("unknown-target", f"unknown format `{target}`", hint="text, latex or unicode")
+        from matcalc.output.code import generate
+
+        return generate(self, target)
+
+    def function(self, value: bool = False) -> Callable[..., Any]:
+        """A function of NumPy arrays by keyword that returns the derivative, or (value, derivative)."""
+        from matcalc.output.code import callable_of
+
+        return callable_of(self, value)
+
+    def listing(self) -> Any:
+        """The answer with named intermediates: definitions in order, then the answer."""
+        from matcalc.program.listing import listing_of
+
+        return listing_of(self)
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex}$"

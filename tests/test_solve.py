@@ -15,7 +15,7 @@ from matcalc.cli import solve as command  # noqa: F401 (it registers itself)
 from matcalc.errors import MatcalcError
 from matcalc.numerics.evaluate import evaluate
 from matcalc.solve.methods import solve
-from matcalc.solve.problem import as_difference
+from matcalc.solve.problem import as_difference, as_task
 from matcalc.solve.solution import Solution
 from matcalc.solve.verify import check
 
@@ -420,3 +420,37 @@ def test_the_command_writes_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert made["equation"] == "A X + X B = C"
     assert made["check"]["status"] == "verified"
     assert "Sylvester" in made["method"]
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("argmin ‖x‖² s.t. A x = b", ("‖x‖²", "minimum", ["A x = b"])), ("minimize ‖x‖² subject to A x = b, 1' x = 1", (
+        "‖x‖²", "minimum", ["A x = b", "1' x = 1"])), (r"\min_{W} \|X W\|", (r"\|X W\|", "minimum", [])), ("max(A x)", ("max(A x)", "", [])),
+    (r"\arg\max_x x' A x", ("x' A x", "maximum", [])), ("min(x) + 1", ("min(x) + 1", "", [])), ("m x", ("m x", "", [])),
+])
+def test_a_task_in_words_is_split(text: str, expected: tuple[str, str, list[str]]) -> None:
+    assert as_task(text) == expected
+
+
+def test_the_solution_asked_for_comes_first() -> None:
+    smallest, largest = (solve(f"{goal} x' A x s.t. x' x = 1", "x", "A: n×n symmetric") for goal in ("min", "max"))
+    assert (smallest.text, smallest.kind) == ("eigvec_min(A)", "minimum")
+    assert (largest.text, largest.kind) == ("eigvec_max(A)", "maximum")
+    assert [(a.kind, a.when) for a in smallest.alternatives] == [("maximum", "for the largest eigenvalue")]
+    assert "it is a maximum, not a minimum" in solve("min -‖x − a‖²", "x").notes
+
+
+def test_one_observation_has_no_covariance_of_largest_likelihood() -> None:
+    answer = solve("-1/2 logdet(Σ) − 1/2 (x − μ)' inv(Σ) (x − μ)", "Σ", "Σ: d×d spd, x: d, μ: d")
+    assert not answer.solved
+    assert any("not positive definite" in note for note in answer.notes)
+
+
+def test_an_equation_between_arrays_is_not_solved_for_one_number() -> None:
+    assert not solve("t A = B", "t", "t: scalar").solved
+
+
+def test_an_equation_in_a_rectangular_matrix_is_solved_where_it_has_a_solution() -> None:
+    answer = solve("A X B = C", "X", "A: m×n, B: p×q")
+    assert answer.text == "pinv(A) C pinv(B)"
+    assert answer.conditions == ("A has full row rank", "B has full column rank")
+    assert answer.check().ok

@@ -114,7 +114,7 @@ def locals_of(case: Case, result: Any) -> list[Local]:
     terms, lin = result.work.terms, result.work.lin
     x = terms.symbol(result.wrt, *result.question.shape_of(result.wrt))
     named = definitions(terms, case.question)
-    nodes = lin.dependents(result.function, {x})
+    nodes = lin.dependents(result.original, {x})
     if len(nodes) > MOST_NODES:
         return []
     inside, chain = set(nodes), []

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 
 import typer
 
-from matcalc.cli import around, derivatives  # noqa: F401 (they register their commands)
+from matcalc.cli import around, claims, derivatives, programs, solve  # noqa: F401 (they register their commands)
 from matcalc.cli.app import INTERRUPTED, OK, app, refuse
 from matcalc.cli.options import shielded, unshielded
 from matcalc.errors import DeclarationError, MatcalcError

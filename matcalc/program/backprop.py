@@ -39,7 +39,7 @@ class Gradient(api.Result):
     @classmethod
     def later(cls, work: Whole, question: api.Question, kind: str, notes: tuple[str, ...], seed: int) -> Gradient:
         made = cls(question, None, None, kind, question.wrt, "mixed", notes, 0.0, None, None, seed)
-        for name in ("function", "expr", "terms", "work", "simplifier"):
+        for name in ("original", "expr", "terms", "work", "simplifier"):
             del made.__dict__[name]
         made.__dict__["_whole"] = work
         return made
@@ -58,7 +58,7 @@ class Gradient(api.Result):
         return self._found[1]
 
     @cached_property
-    def function(self) -> Any:  # type: ignore[override]
+    def original(self) -> Any:  # type: ignore[override]
         whole: Whole = self.__dict__["_whole"]
         return whole.translated(whole.function)
 

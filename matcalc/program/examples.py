@@ -75,7 +75,7 @@ def read_example(path: Path) -> Example:
             key, _, rest = line.strip().partition(" ")
             said.setdefault(key, []).extend([rest.strip()] if rest.strip() else [])
     title = text.partition("\n")[0].lstrip("# ").strip()
-    return Example(path.stem, title, " ".join(said.get("from", [])), text, tuple(re.split(r"[,\s]+", " ".join(said["wrt"]))),
+    return Example(path.stem, title, " ".join(said.get("from", [])), text, tuple(canonical_name(name) for name in re.split(r"[,\s]+", " ".join(said["wrt"]))),
                    tuple(said.get("assume", [])), tuple(formula(line) for line in said.get("textbook", [])))
 
 

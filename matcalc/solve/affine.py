@@ -400,7 +400,6 @@ def inverted(p: Problem, m: Any) -> Any:
 
 def general(p: Problem, a: Affine) -> Solved | None:
     """Any linear map, by its matrix on vec(X)."""
-    terms = p.terms
     try:
         system = p.simplify(p.engine.reader.matrix_of(a.linear, p.step))
     except MatcalcError:

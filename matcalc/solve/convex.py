@@ -84,7 +84,7 @@ def convexity(result: Result) -> Convexity:
     x = terms.symbol(question.wrt, *question.shape_of(question.wrt))
     words = question.properties.get(question.wrt, frozenset())
     symmetric = bool(words & {"symmetric", "spd", "psd"})
-    f = translate(terms, result.work.terms, result.function) if terms is not result.work.terms else result.function
+    f = translate(terms, result.work.terms, result.original) if terms is not result.work.terms else result.original
 
     def mentions(e: Any) -> bool:
         return x in set(postorder([e], children(terms)))
@@ -214,7 +214,7 @@ def eigenvalues(result: Result, symmetric: bool, needs: tuple[Condition, ...] = 
             with np.errstate(all="ignore"):
                 usable(point, needs, ())
                 h = evaluate(result.expr, point.env, point.dims)
-                value = evaluate(result.function, point.env, point.dims)
+                value = evaluate(result.original, point.env, point.dims)
         except (Unmet, Unusable, *FAILURES):
             continue
         if not np.isfinite(h).all() or not np.isfinite(value).all():

@@ -31,6 +31,7 @@ class Found:
     kind: str | None = None                         # where the method itself knows it
     reasons: tuple[str, ...] = ()
     unknown: Any = None                             # equation in another letter than the unknown: said in `left`
+    which: str = "the other one"                    # the case that this solution belongs to, among its alternatives
     linear: Any = None                              # the matrix of the linear map, for tests of singularity
 
 

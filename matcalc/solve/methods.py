@@ -121,6 +121,7 @@ def finished(p: Problem, found: Found, seed: int, start: float) -> Solution | No
     found = without_inverse(p, found, seed)
     if found.expr is None:
         return None
+    found = wanted(p, found)
     kind = classify(p, found)
     expr = p.neat(found.expr)
     conditions = conditions_of(p, found, kind)
@@ -139,6 +140,8 @@ def finished(p: Problem, found: Found, seed: int, start: float) -> Solution | No
     said = unique((*conditions, *(Condition(c) for c in elsewhere(p, found.expr))))
     alternatives = tuple(replace(a, expr=p.neat(a.expr), kind=a.kind or at(p, found, a, seed)) for a in found.alternatives)
     notes = [*p.notes, *found.notes, *kind.notes]
+    if p.goal and kind.kind in ("minimum", "maximum", "saddle") and kind.kind != p.goal:
+        notes.append(f"it is a {kind.kind}: there is no {p.goal}" if kind.kind == "saddle" else f"it is a {kind.kind}, not a {p.goal}")
     if any(a.when == affine.LEAST_NORM for a in alternatives):
         shown = special.show(next(a.expr for a in alternatives if a.when == affine.LEAST_NORM))
         rank = " and ".join(c.text for c in conditions if "rank" in c.text or "invertible" in c.text)
@@ -201,6 +204,16 @@ def is_left(p: Problem, expr: Any, node: Any) -> bool:
     """Whether a factor stands before the known side of the equation."""
     chain = p.terms.split(expr)[1].args if isinstance(p.terms.split(expr)[1], sp.MatMul) else (expr,)
     return bool(chain and chain[0] == node)
+
+
+def wanted(p: Problem, found: Found) -> Found:
+    """The solution of the kind that was asked for first: the smallest eigenvalue for a minimum."""
+    for i, other in enumerate(found.alternatives):
+        if p.goal and other.kind == p.goal and found.kind != p.goal:
+            rest = (*found.alternatives[:i], Alternative(found.expr, found.which, found.kind), *found.alternatives[i + 1:])
+            notes = tuple(n.replace("largest", "smallest") for n in found.notes)
+            return replace(found, expr=other.expr, kind=other.kind, alternatives=rest, notes=notes, which=other.when)
+    return found
 
 
 def unsolved(p: Problem, seed: int, start: float) -> Solution:

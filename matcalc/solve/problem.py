@@ -5,6 +5,7 @@ a symmetric X the gradient is symmetrised, so that the equation is the one on th
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -57,6 +58,7 @@ class Problem:
     constraints: tuple[Constraint, ...]
     words: frozenset[str]
     notes: list[str]
+    goal: str = ""                      # "minimum" or "maximum" if the text said so
 
     @property
     def step(self) -> Any:
@@ -114,7 +116,11 @@ class Problem:
 def read(expr: Any, wrt: str, shapes: Any, assume: Iterable[str], subject_to: Iterable[str], syntax: str) -> Problem:
     """Read a question; `F = G` is an equation, a number is to be made stationary."""
     assume, subject_to = list(assume), list(subject_to)
-    text, equation = as_difference(expr) if isinstance(expr, str) else (expr, False)
+    text, equation, goal = expr, False, ""
+    if isinstance(expr, str):
+        text, goal, more = as_task(expr)
+        subject_to += more
+        text, equation = (text, False) if goal else as_difference(text)
     known = api.known_names(parse_shapes(shapes)) | {canonical_name(wrt)}
     given = len(parse_assumptions(assume, known=known, syntax=syntax))
     question = api.ask(text, wrt, shapes, [*assume, *subject_to], syntax, kind=None if equation else "gradient")
@@ -133,7 +139,21 @@ def read(expr: Any, wrt: str, shapes: Any, assume: Iterable[str], subject_to: It
         notes.append("the expression is not a number, so it was set to zero itself, not its gradient")
     if question.wrt not in typed.symbols:
         raise DeclarationError("unknown-variable", f"{wrt} does not occur in the expression")
-    return build(question, typed, constraints, equation, notes, rule_book())
+    return replace(build(question, typed, constraints, equation, notes, rule_book()), goal=goal)
+
+
+GOAL = re.compile(r"\s*(?:\\(?:arg)?\s*\\?)?(?:arg\s*\\?)?(min|max)(?:imi[sz]e)?(?:_\{[^{}]*\}|_\\?\w+)?\s*(?![(\w])")
+SUCH_THAT = re.compile(r"\s(?:s\.\s?t\.|subject to|\\text\{\s*(?:s\.t\.|subject to)\s*\})\s")
+
+
+def as_task(text: str) -> tuple[str, str, list[str]]:
+    """`argmin F s.t. G = H` as (F, "minimum", [G = H]); min(x) stays a function."""
+    found = GOAL.match(text)
+    goal = ""
+    if found:
+        text, goal = text[found.end():], {"min": "minimum", "max": "maximum"}[found[1]]
+    text, *more = SUCH_THAT.split(text, maxsplit=1)
+    return text, goal, [part.strip() for part in re.split(r"[,;](?![^(\[]*[)\]])", more[0]) if part.strip()] if more else []
 
 
 def build(question: api.Question, typed: Typed, constraints: list[tuple[str, Node, Node]], equation: bool, notes: list[str],

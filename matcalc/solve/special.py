@@ -245,7 +245,8 @@ def rayleigh(p: Problem) -> Found | None:
     return Found(best[0], "Rayleigh quotient: eigenproblem", terms.mul(m, x), terms.scale(lam, terms.mul(q_, x)), extra,
                  (*notes, f"stationary points are the eigenvectors{any_length}"),
                  (Alternative(best[1], "for the smallest eigenvalue", kinds[1]),), kind=kinds[0],
-                 reasons=("the Rayleigh quotient lies between the extreme eigenvalues and reaches them",), unknown=lam)
+                 reasons=("the Rayleigh quotient lies between the extreme eigenvalues and reaches them",), unknown=lam,
+                 which="for the largest eigenvalue")
 
 
 def eigenspace(p: Problem) -> Found | None:
@@ -281,7 +282,8 @@ def eigenspace(p: Problem) -> Found | None:
     )
     return Found(last, "trace of a quadratic form: eigenproblem", terms.mul(side.left, x), terms.mul(x, multiplier), (), notes,
                  (Alternative(first, f"for the {cols} smallest eigenvalues", kinds[1]),), kind=kinds[0],
-                 reasons=("Ky Fan: the sum of the largest eigenvalues is the largest value",), unknown=multiplier)
+                 reasons=("Ky Fan: the sum of the largest eigenvalues is the largest value",), unknown=multiplier,
+                 which=f"for the {cols} largest eigenvalues")
 
 
 def quadratic(p: Problem) -> Found | None:
@@ -366,7 +368,7 @@ def linear_on_sphere(p: Problem, q: Any) -> Found | None:
     extra = () if isinstance(terms.split(q)[1], sp.Identity) else definite(p, terms.split(q)[1])
     mu = terms.symbol("mu") if "mu" not in p.typed.symbols else terms.symbol("kappa")
     return Found(x, "Lagrange multiplier and Cauchy–Schwarz", a, terms.scale(mu, terms.mul(q, p.x)), extra, (),
-                 (Alternative(terms.scale(S.NegativeOne, x), "with the other sign", kinds[1]),), kind=kinds[0],
+                 (Alternative(terms.scale(S.NegativeOne, x), "with the other sign", kinds[1]),), kind=kinds[0], which="with the other sign",
                  reasons=("Cauchy–Schwarz",), unknown=mu)
 
 

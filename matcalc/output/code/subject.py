@@ -39,7 +39,7 @@ def functions(result: Any) -> tuple[Terms, Any, Any]:
     """One store, and in it the function and the answer."""
     store: Terms = result.terms
     source = getattr(result.work, "terms", store)
-    function = result.function
+    function = result.original
     if source is not store:
         function = translate(store, source, function)
     return store, function, result.expr
