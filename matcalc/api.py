@@ -322,7 +322,7 @@ def ask(expr: Any, wrt: str, shapes: Shapes, assume: Iterable[str], syntax: str,
     if parsed.declarations:
         declared = parse_shapes(parsed.declarations) | declared
     assumed = parse_assumptions(assume, known=known, syntax=syntax)
-    scalar_by = name if kind in ("gradient", "hessian", "hvp", "quadratic") and upstream is None else None
+    scalar_by = name if kind in (None, "gradient", "hessian", "hvp", "quadratic") and upstream is None else None
     notes: list[str] = list(parsed.notes)
     try:
         typed = infer(parsed, declared, assumed, scalar_by=scalar_by)

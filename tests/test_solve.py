@@ -422,11 +422,18 @@ def test_the_command_writes_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Sylvester" in made["method"]
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("argmin ‖x‖² s.t. A x = b", ("‖x‖²", "minimum", ["A x = b"])), ("minimize ‖x‖² subject to A x = b, 1' x = 1", (
-        "‖x‖²", "minimum", ["A x = b", "1' x = 1"])), (r"\min_{W} \|X W\|", (r"\|X W\|", "minimum", [])), ("max(A x)", ("max(A x)", "", [])),
-    (r"\arg\max_x x' A x", ("x' A x", "maximum", [])), ("min(x) + 1", ("min(x) + 1", "", [])), ("m x", ("m x", "", [])),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("argmin ‖x‖² s.t. A x = b", ("‖x‖²", "minimum", ["A x = b"])),
+        ("minimize ‖x‖² subject to A x = b, 1' x = 1", ("‖x‖²", "minimum", ["A x = b", "1' x = 1"])),
+        (r"\min_{W} \|X W\|", (r"\|X W\|", "minimum", [])),
+        ("max(A x)", ("max(A x)", "", [])),
+        (r"\arg\max_x x' A x", ("x' A x", "maximum", [])),
+        ("min(x) + 1", ("min(x) + 1", "", [])),
+        ("m x", ("m x", "", [])),
+    ],
+)
 def test_a_task_in_words_is_split(text: str, expected: tuple[str, str, list[str]]) -> None:
     assert as_task(text) == expected
 

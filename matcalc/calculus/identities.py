@@ -96,8 +96,9 @@ def _compile(rule: Rule, declared: Mapping[str, Declaration], units: Collection[
         right = build_tree(terms, rule.right, leaf, size)
     except (MatcalcError, TypeError, AttributeError, ValueError):
         return None
-    if left == right:
-        return None
+    letters = (sp.MatrixSymbol, sp.Symbol)
+    if left == right or not {s for s in right.atoms(*letters) if str(s)[0] == "?"} <= left.atoms(*letters):
+        return None     # nothing to do, or a letter of the right side that the left doesn't fix
     return Identity(rule, left, {bound[n]: n for n in names.values()}, frozenset(size_symbol(s) for s in sizes),
                     {n: d.properties for n, d in declared.items()}, frozenset(units))
 
@@ -317,7 +318,8 @@ def assumption_rules(terms: Terms, typed: Any, build_all: Any) -> Sequence[Rewri
         if a.kind == "equation":
             left = build_all(terms, typed, a.left)[a.left]
             right = build_all(terms, typed, a.right)[a.right]
-            if cost(terms, left) < cost(terms, right):
+            if view(terms, left)[0] == "leaf" and view(terms, right)[0] != "leaf" or (
+                    view(terms, right)[0] != "leaf" and cost(terms, left) < cost(terms, right)):
                 left, right = right, left
             pairs.append((left, right))
             if is_array(left):

@@ -159,12 +159,13 @@ class Flat:
         inner = replace(sampler, symbols={name: flattened(d, ones) for name, d in sampler.symbols.items()},
                         names=tuple(n for n in sampler.names if n not in sizes), orders=(), windows=(),
                         sizes=frozenset(s.substitute(ones) for s in sampler.sizes) - {ONE},
+                        shapes=frozenset((m.substitute(ones), n.substitute(ones)) for m, n in sampler.shapes),
                         indices={i: size.substitute(ones) for i, size in sampler.indices.items()})
         return Flat(inner, sizes)
 
     def draw(self, rng: np.random.Generator, number: int, mode: str = "normal") -> Point:
         point = self.inner.draw(rng, number, mode)
-        return Point(point.env, {**point.dims, **dict.fromkeys(self.flat, 1)})
+        return replace(point, dims={**point.dims, **dict.fromkeys(self.flat, 1)})
 
 
 def flattened(d: Declaration, ones: Mapping[str, Size]) -> Declaration:

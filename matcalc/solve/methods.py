@@ -141,7 +141,9 @@ def finished(p: Problem, found: Found, seed: int, start: float) -> Solution | No
     alternatives = tuple(replace(a, expr=p.neat(a.expr), kind=a.kind or at(p, found, a, seed)) for a in found.alternatives)
     notes = [*p.notes, *found.notes, *kind.notes]
     if p.goal and kind.kind in ("minimum", "maximum", "saddle") and kind.kind != p.goal:
-        notes.append(f"it is a {kind.kind}: there is no {p.goal}" if kind.kind == "saddle" else f"it is a {kind.kind}, not a {p.goal}")
+        notes.append(
+            f"it is a {kind.kind}: there is no {p.goal}" if kind.kind == "saddle" else f"it is a {kind.kind}, not a {p.goal}"
+        )
     if any(a.when == affine.LEAST_NORM for a in alternatives):
         shown = special.show(next(a.expr for a in alternatives if a.when == affine.LEAST_NORM))
         rank = " and ".join(c.text for c in conditions if "rank" in c.text or "invertible" in c.text)

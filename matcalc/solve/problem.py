@@ -142,7 +142,7 @@ def read(expr: Any, wrt: str, shapes: Any, assume: Iterable[str], subject_to: It
     return replace(build(question, typed, constraints, equation, notes, rule_book()), goal=goal)
 
 
-GOAL = re.compile(r"\s*(?:\\(?:arg)?\s*\\?)?(?:arg\s*\\?)?(min|max)(?:imi[sz]e)?(?:_\{[^{}]*\}|_\\?\w+)?\s*(?![(\w])")
+GOAL = re.compile(r"\s*(?:\\(?:arg)?\s*\\?)?(?:arg\s*\\?)?(min|max)(?:imi[sz]e)?(?:_\{[^{}]*\}|_\\?\w+)?(?![(\w])\s*")
 SUCH_THAT = re.compile(r"\s(?:s\.\s?t\.|subject to|\\text\{\s*(?:s\.t\.|subject to)\s*\})\s")
 
 

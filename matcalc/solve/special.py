@@ -367,9 +367,19 @@ def linear_on_sphere(p: Problem, q: Any) -> Found | None:
     kinds = ("maximum", "minimum") if sign > 0 else ("minimum", "maximum")
     extra = () if isinstance(terms.split(q)[1], sp.Identity) else definite(p, terms.split(q)[1])
     mu = terms.symbol("mu") if "mu" not in p.typed.symbols else terms.symbol("kappa")
-    return Found(x, "Lagrange multiplier and Cauchy–Schwarz", a, terms.scale(mu, terms.mul(q, p.x)), extra, (),
-                 (Alternative(terms.scale(S.NegativeOne, x), "with the other sign", kinds[1]),), kind=kinds[0], which="with the other sign",
-                 reasons=("Cauchy–Schwarz",), unknown=mu)
+    return Found(
+        x,
+        "Lagrange multiplier and Cauchy–Schwarz",
+        a,
+        terms.scale(mu, terms.mul(q, p.x)),
+        extra,
+        (),
+        (Alternative(terms.scale(S.NegativeOne, x), "with the other sign", kinds[1]),),
+        kind=kinds[0],
+        which="with the other sign",
+        reasons=("Cauchy–Schwarz",),
+        unknown=mu,
+    )
 
 
 # ---------------------------------------------------------------------- orthogonal unknowns

@@ -1043,6 +1043,10 @@ class Terms:
         """Σ_{i=low}^{high} body; what does not depend on i comes out, a few terms are written out."""
         if not self.depends(body, i):
             return self.scale(high - low + 1, body)
+        number, rest = self.split(body) if is_array(body) else body.as_independent(i, *(s for s in body.free_symbols if self.depends(s, i)), as_Add=False)
+        outside = Mul(*(f for f in Mul.make_args(number) if not self.depends(f, i)))
+        if outside != 1:
+            return self.scale(outside, self.sum_over(i, low, high, self.scale(Mul(number, Pow(outside, -1)), rest)))
         count = high - low
         if count.is_Integer and count < UNROLL and i in body.free_symbols and not any(
                 s != i and s.name.endswith(f"_{i.name}") for s in body.free_symbols):

@@ -27,6 +27,8 @@ def generate(result: Any, target: str = "numpy", what: str = "both", sizes: Mapp
     forming it.  Raises DeclarationError (an unknown target, sizes that contradict the shapes) or UnsupportedError (a
     function that the target lacks).
     """
+    from matcalc.output.code.frame import FRAMES
+    from matcalc.output.code.plan import noun, plan
     from matcalc.output.code.subject import product_of, subject_of
     from matcalc.output.code.targets import TARGETS
 
@@ -34,30 +36,28 @@ def generate(result: Any, target: str = "numpy", what: str = "both", sizes: Mapp
     if what not in WHAT:
         raise DeclarationError("unknown-part", f"unknown part `{what}`", hint="both, value or derivative")
     function = default_name(result, what) if name is None else function_name(name, chosen.reserved)
-    text = written(subject_of(result, what), chosen, sizes, function)
-    if what != "value" and not hasattr(result, "listing"):
+    planned = plan(subject_of(result, what), chosen, sizes or {})
+    text = FRAMES[chosen.family](planned, chosen, function)
+    if what != "value" and not is_program(result):
         product = product_of(result)
         if product is not None and chosen.family != "matlab":       # a MATLAB file has one function
-            text = merged(text, written(product, chosen, sizes, f"{noun_of(result)}_times"), chosen.family)
+            text = merged(text, FRAMES[chosen.family](plan(product, chosen, sizes or {}), chosen, f"{noun(result.kind)}_times"), chosen.family)
     if check:
         from matcalc.output.code.selftest import selftest
 
-        if what != "both" and chosen.family == "matlab":
-            raise DeclarationError("no-self-test", "a self-test needs the value and the derivative", hint="leave out the choice of a part")
-        called = function
         if what != "both":
-            called = default_name(result, "both")
-            text = merged(text, written(subject_of(result, "both"), chosen, sizes, called), chosen.family)
-        text += selftest(result, chosen, called)
+            if chosen.family == "matlab":
+                raise DeclarationError("no-self-test", "a self-test needs the value and the derivative", hint="leave out the choice of a part")
+            function = default_name(result, "both")
+            planned = plan(subject_of(result, "both"), chosen, sizes or {})
+            text = merged(text, FRAMES[chosen.family](planned, chosen, function), chosen.family)
+        text += selftest(result, planned, chosen, function)
     return text
 
 
-def written(subject: Any, target: Any, sizes: Mapping[str, int] | None, name: str) -> str:
-    from matcalc.output.code.frame import FRAMES
-    from matcalc.output.code.plan import plan
-
-    text = FRAMES[target.family](plan(subject, target, sizes or {}), target, name)
-    return text
+def is_program(result: Any) -> bool:
+    """Whether this is the backward pass of a program."""
+    return hasattr(result, "listing") and hasattr(result, "results")
 
 
 def merged(first: str, second: str, family: str) -> str:
@@ -73,17 +73,13 @@ def merged(first: str, second: str, family: str) -> str:
     return gap.join([head, blocks[0], *more[:1], *blocks[1:], *more[1:]]) + "\n"
 
 
-def noun_of(result: Any) -> str:
-    from matcalc.output.code.plan import noun
-
-    return noun(result.kind)
-
-
 def default_name(result: Any, what: str) -> str:
     """value_and_gradient, gradient_of, value_of."""
-    if hasattr(result, "listing") and hasattr(result, "results"):
+    from matcalc.output.code.plan import noun
+
+    if is_program(result):
         return "value_and_gradients"
-    return {"value": "value_of", "derivative": f"{noun_of(result)}_of", "both": f"value_and_{noun_of(result)}"}[what]
+    return {"value": "value_of", "derivative": f"{noun(result.kind)}_of", "both": f"value_and_{noun(result.kind)}"}[what]
 
 
 def callable_of(result: Any, value: bool = False, sizes: Mapping[str, int] | None = None) -> Callable[..., Any]:
@@ -91,14 +87,18 @@ def callable_of(result: Any, value: bool = False, sizes: Mapping[str, int] | Non
 
     Of a program, a function that returns its value and all its gradients.
     """
+    from matcalc.output.code.frame import python
     from matcalc.output.code.load import load
+    from matcalc.output.code.plan import plan
     from matcalc.output.code.subject import subject_of
     from matcalc.output.code.targets import NUMPY
 
-    what = "both" if value or hasattr(result, "listing") and hasattr(result, "results") else "derivative"
+    what = "both" if value or is_program(result) else "derivative"
     name = default_name(result, what)
     subject = subject_of(result, what)
-    return load(written(subject, NUMPY, sizes, name), name, subject.typed.symbols, (*subject.typed.unused, *subject.typed.sizes))
+    planned = plan(subject, NUMPY, sizes or {})
+    spelt = {a.symbol: a.name for a in planned.arguments}
+    return load(python(planned, NUMPY, name), name, spelt, (*subject.typed.unused, *subject.typed.sizes))
 
 
 def target_name(target: str) -> str:

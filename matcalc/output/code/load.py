@@ -5,14 +5,12 @@ digits and underscores, numbers are written by Python, and what the user typed a
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any
 
 from matcalc.errors import DeclarationError, ShapeError
 from matcalc.language.declare import canonical_name, near
-from matcalc.output.code.plan import sanitized
-from matcalc.output.code.targets import NUMPY
 
 
 class ArgumentShapeError(ShapeError, ValueError):
@@ -23,15 +21,18 @@ class ArgumentTypeError(DeclarationError, TypeError):
     """An argument that isn't a real floating-point array, or is missing, or unknown."""
 
 
-def load(source: str, name: str, symbols: Iterable[str], idle: Iterable[str] = ()) -> Callable[..., Any]:
+def load(source: str, name: str, symbols: Mapping[str, str], idle: Iterable[str] = ()) -> Callable[..., Any]:
     """The function of that name in the source; it also takes arguments by the names of the symbols as the user wrote them.
 
+    `symbols` says which argument a symbol is.
     `idle` are names that were declared but don't occur; they may be given and change nothing.
     """
     space: dict[str, Any] = {"__name__": f"matcalc_{name}"}
     exec(compile(source, f"<matcalc {name}>", "exec"), space)      # noqa: S102
     function: Callable[..., Any] = space[name]
-    spelt, ignored = spellings(function, symbols), set(idle)
+    code = function.__code__        # type: ignore[attr-defined]
+    spelt = dict(symbols) | {n: n for n in code.co_varnames[:code.co_argcount]}
+    ignored = set(idle)
 
     @wraps(function)
     def checked(*args: Any, **arrays: Any) -> Any:
@@ -65,16 +66,3 @@ def load(source: str, name: str, symbols: Iterable[str], idle: Iterable[str] = (
 def required(function: Callable[..., Any]) -> list[str]:
     code, defaults = function.__code__, function.__defaults__ or ()     # type: ignore[attr-defined]
     return list(code.co_varnames[:code.co_argcount - len(defaults)])
-
-
-def spellings(function: Callable[..., Any], symbols: Iterable[str]) -> dict[str, str]:
-    """Every name by which an argument may be given, and the argument."""
-    code = function.__code__        # type: ignore[attr-defined]
-    names = {n: n for n in code.co_varnames[:code.co_argcount]}
-    taken = set(NUMPY.reserved)
-    for s in symbols:
-        made = sanitized(s, taken)
-        taken.add(made)
-        if made in names:
-            names[s] = made
-    return names

@@ -5,9 +5,11 @@ neither matcalc nor a random generator, and runs the same in every target.
 """
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from matcalc.errors import UnsupportedError
+from matcalc.output.code.plan import Plan
 from matcalc.output.code.targets import Target
 
 if TYPE_CHECKING:
@@ -17,21 +19,34 @@ SECOND = ("hessian", "hvp", "quadratic")
 KINDS = ("gradient", "derivative", "jacobian", "differential", *SECOND)
 
 
-def selftest(result: Any, target: Target, name: str) -> str:
-    """The block that tests the function of that name, which returns the value and the derivative."""
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One derivative to be tested."""
+
+    symbol: str
+    kind: str
+    structure: str | None = None
+    along: str | None = None        # the symbol of the direction in the answer
+
+
+def selftest(result: Any, plan: Plan, target: Target, name: str) -> str:
+    """The block that tests the function of that name, which returns the value and the derivatives."""
     if hasattr(result, "listing") and hasattr(result, "results"):
-        typed, variables = result.program.typed, [(n, "gradient", None, None) for n in result.program.wrt]
+        typed, variables = result.program.typed, [Variable(n, "gradient") for n in result.program.wrt]
     else:
         if result.kind not in KINDS or getattr(result.question, "second", None) or getattr(result, "flipped", False):
             raise UnsupportedError("no-self-test", f"there is no self-test for a {result.kind} of this layout")
         typed = result.question.typed
-        variables = [(result.wrt, result.kind, result.structure, getattr(result, "direction", None))]
-    point = drawn(typed, [v[0] for v in variables])
-    writer = {"python": python, "julia": julia, "matlab": matlab}[target.family]
-    return writer(typed, variables, point, target, name)
+        variables = [Variable(result.wrt, result.kind, result.structure, getattr(result, "direction", None))]
+    point = drawn(typed)
+    values, directions = data(typed, point, variables)
+    for a in plan.arguments:
+        if a.symbol not in values:
+            values[a.symbol] = point.dims.get(a.symbol, 1)
+    return {"python": python, "julia": julia, "matlab": matlab}[target.family](plan, variables, values, directions, target, name)
 
 
-def drawn(typed: Any, wrt: list[str]) -> Point:
+def drawn(typed: Any) -> Point:
     """A point where the function has a finite value."""
     import numpy as np
 
@@ -55,8 +70,8 @@ def entries(array: Any, digits: int | None) -> list[list[float]]:
     return [[round(float(x), digits) if digits else float(x) for x in row] for row in array]
 
 
-def data(typed: Any, point: Point, variables: list[tuple[str, str, Any, Any]]) -> dict[str, Any]:
-    """The arguments: nested lists for arrays, numbers for numbers; then a direction `d` for each variable."""
+def data(typed: Any, point: Point, variables: list[Variable]) -> tuple[dict[str, Any], list[Any]]:
+    """The arguments by symbol, nested lists for arrays, numbers for numbers; and a direction for each variable."""
     import numpy as np
 
     from matcalc.numerics.sample import spread
@@ -71,17 +86,26 @@ def data(typed: Any, point: Point, variables: list[tuple[str, str, Any, Any]]) -
         members = [point.env[f"{symbol}@{i}"] for i in range(1, 100) if f"{symbol}@{i}" in point.env]
         if members:
             found[symbol] = [entries(a, 3) for a in members]
-    for name, _, structure, direction in variables:
-        like = point.env[name] if name in point.env else np.zeros((1, 1))
-        d = spread(np.round(rng.standard_normal(like.shape), 2), structure) if like.size > 1 else np.ones((1, 1))
-        found["d " + name] = 1.0 if like.size == 1 else entries(d, 4)
-        if direction:
-            found["along"] = direction
-    return found
+    directions: list[Any] = []
+    for v in variables:
+        like = point.env.get(v.symbol, np.ones((1, 1)))
+        d = spread(np.round(rng.standard_normal(like.shape), 2), v.structure) if like.size > 1 else np.ones((1, 1))
+        directions.append(1.0 if like.size == 1 else entries(d, 4))
+        if v.along:
+            found[v.along] = directions[-1]
+    return found, directions
 
 
 def depth(x: Any) -> int:
     return 1 + depth(x[0]) if isinstance(x, list) else 0
+
+
+def flat(x: Any) -> list[float]:
+    """vec of an array."""
+    return [x] if not isinstance(x, list) else [row[j] for j in range(len(x[0])) for row in x]
+
+
+LIMIT = {False: ("1e-5", "1e-6"), True: ("1e-3", "1e-4")}     # step and tolerance, of first and second differences
 
 
 # ---------------------------------------------------------------- Python
@@ -89,14 +113,8 @@ def depth(x: Any) -> int:
 LIBRARY = {"numpy": "np.array({})", "array-api": "np.array({})", "jax": "jnp.array({})", "torch": "torch.tensor({}, dtype=torch.float64)"}
 
 
-def python(typed: Any, variables: list[tuple[str, str, Any, Any]], point: Point, target: Target, name: str) -> str:
-    import re
-
-    from matcalc.output.code.load import parameters
-
+def python(plan: Plan, variables: list[Variable], values: dict[str, Any], directions: list[Any], target: Target, name: str) -> str:
     make = LIBRARY[target.name]
-    values = data(typed, point, variables)
-    names = parameters([*values, *point.dims], target)
 
     def literal(x: Any) -> str:
         if depth(x) == 3:
@@ -105,77 +123,93 @@ def python(typed: Any, variables: list[tuple[str, str, Any, Any]], point: Point,
             return make.format([row[0] for row in x])
         return make.format(x) if isinstance(x, list) else repr(x)
 
+    used = [a for a in plan.arguments if a.used]
     lines = ['if __name__ == "__main__":']
-    if target.name != "numpy":
-        lines += ["    import numpy as np", ""]
-    if target.name == "jax":
-        lines += ['    jax.config.update("jax_enable_x64", True)', ""]
-    lines.append("    given = {")
-    arrays = {s: x for s, x in values.items() if not s.startswith("d ") and s != "along"}
-    along = values.get("along")
-    if along:
-        arrays[along] = values["d " + variables[0][0]]
-    lines += [f'        "{names.get(s, s)}": {literal(x)},' for s, x in arrays.items()]
-    lines += [f'        "{names.get(s, s)}": {n},' for s, n in point.dims.items()]
-    lines += ["    }", f"    wanted = {name}.__code__.co_varnames[:{name}.__code__.co_argcount]",
-              "    point = {n: a for n, a in given.items() if n in wanted}", ""]
-    for i, (symbol, kind, structure, _) in enumerate(variables):
-        x = names.get(symbol, symbol)
-        lines += [f"    direction = {literal(values['d ' + symbol])}", "", "    def moved(step):",
-                  f'        shifted = {{**point, **({{"{x}": point["{x}"] + step * direction}} if "{x}" in point else {{}})}}',
-                  f"        return np.asarray({name}(**shifted)[0])", "",
-                  f"    claimed = np.asarray({name}(**point)[{i + 1}])", "    d = np.asarray(direction).T.reshape(-1)"]
-        match kind:
-            case "gradient" | "derivative" | "jacobian" | "differential":
-                claim = {"gradient": weigh("claimed", structure), "derivative": "claimed", "differential": "claimed",
-                         "jacobian": "claimed.reshape(-1, d.size) @ d"}[kind]
-                lines += ["    h = 1e-5", "    slope = (moved(h) - moved(-h)) / (2 * h)", f"    claimed = {claim}", "    limit = 1e-6"]
-                if kind == "jacobian":
-                    lines.append("    slope = slope.T.reshape(-1)")
-            case _:
-                claim = {"hessian": "d @ claimed.reshape(d.size, d.size) @ d", "hvp": "claimed.T.reshape(-1) @ d", "quadratic": "claimed"}[kind]
-                lines += ["    h = 1e-3", "    slope = (moved(h) - 2 * moved(0.0) + moved(-h)) / h**2", f"    claimed = {claim}", "    limit = 1e-4"]
-        lines += ["    error = np.abs(claimed - slope).max() / max(1.0, np.abs(slope).max())",
-                  f'    print(f"{kind} by {symbol} along a direction: relative error {{error:.1e}}")',
-                  "    if not error < limit:", '        raise SystemExit("the self-test failed")']
-    del re
+    lines += [] if target.name == "numpy" else ["    import numpy as np", ""]
+    lines += ["    import jax", "", '    jax.config.update("jax_enable_x64", True)'] if target.name == "jax" else []
+    lines += ["    point = {", *(f'        "{a.name}": {literal(values[a.symbol])},' for a in used), "    }"]
+    if target.name == "array-api" and all(a.kind in ("number", "size", "index") for a in used):
+        lines.append('    point["xp"] = np')
+    for i, (v, d) in enumerate(zip(variables, directions, strict=True)):
+        x = next((a.name for a in used if a.symbol == v.symbol), None)
+        moved = f'{{**point, "{x}": point["{x}"] + step * direction}}' if x else "point"
+        second = v.kind in SECOND
+        h, limit = LIMIT[second]
+        claim = {"gradient": weighed(v.structure), "derivative": "claimed", "differential": "claimed", "jacobian": "claimed.reshape(-1, d.size) @ d",
+                 "hessian": "d @ claimed.reshape(d.size, d.size) @ d", "hvp": "claimed.T.reshape(-1) @ d", "quadratic": "claimed"}[v.kind]
+        slope = f"(moved({h}) - 2 * moved(0.0) + moved(-{h})) / {h}**2" if second else f"(moved({h}) - moved(-{h})) / {float(h) * 2:g}"
+        lines += ["", f"    direction = {literal(d)}", "", "    def moved(step: float) -> np.ndarray:", f"        return np.asarray({name}(**{moved})[0])", "",
+                  f"    claimed = np.asarray({name}(**point)[{i + 1}])", "    d = np.asarray(direction).T.reshape(-1)", f"    claimed = {claim}",
+                  f"    slope = {slope}" if v.kind != "jacobian" else f"    slope = ({slope}).T.reshape(-1)",
+                  "    error = np.abs(claimed - slope).max() / max(1.0, np.abs(slope).max())",
+                  f'    print(f"{v.kind} by {v.symbol}, along a direction: relative error {{error:.1e}}")',
+                  f"    if not error < {limit}:", '        raise SystemExit("the self-test failed")']
     return "\n\n" + "\n".join(lines) + "\n"
 
 
-def weigh(claimed: str, structure: str | None) -> str:
-    """⟨G, D⟩, where a symmetric direction counts each pair of entries once."""
-    if structure == "symmetric":
-        return f"(np.tril({claimed}) * np.tril(np.asarray(direction))).sum()"
-    if structure == "skew":
-        return f"(np.tril({claimed}) * np.tril(np.asarray(direction))).sum()"
-    return f"({claimed}.T.reshape(-1) * d).sum()"
+def weighed(structure: str | None) -> str:
+    """⟨G, D⟩, where each pair of entries that move together counts once."""
+    if structure in ("symmetric", "skew"):
+        return "(np.tril(claimed) * np.asarray(direction)).sum()"
+    return "(claimed.T.reshape(-1) * d).sum()"
 
 
 # ---------------------------------------------------------------- MATLAB and Julia
 
-def rows(x: Any) -> str:
+def rows(x: Any, vector: bool = False) -> str:
     """An array as MATLAB and Julia both write it."""
-    return "[" + "; ".join(" ".join(repr(v) for v in row) for row in x) + "]"
+    if not isinstance(x, list):
+        return repr(x)
+    return "[" + ("; " if not vector else ", ").join(" ".join(repr(v) for v in row) for row in x) + "]"
 
 
-def matlab(typed: Any, variables: list[tuple[str, str, Any, Any]], point: Point, target: Target, name: str) -> str:
-    from matcalc.output.code.load import parameters
-
-    values = data(typed, point, variables)
-    names = parameters([*values, *point.dims], target)
+def matlab(plan: Plan, variables: list[Variable], values: dict[str, Any], directions: list[Any], target: Target, name: str) -> str:
+    used = [a for a in plan.arguments if a.used] + [a for a in plan.arguments if not a.used]
     lines = ["", "%!test"]
-    for s, x in values.items():
-        if s.startswith("d ") or s == "along":
-            continue
-        text = rows(x) if depth(x) == 2 else "{" + ", ".join(rows(a) for a in x) + "}" if depth(x) == 3 else repr(x)
-        lines.append(f"%! {names.get(s, s)} = {text};")
-    lines += [f"%! {names.get(s, s)} = {n};" for s, n in point.dims.items()]
-    direction = values.get("along")
-    if direction:
-        lines.append(f"%! {direction} = {rows(values['d ' + variables[0][0]]) if depth(values['d ' + variables[0][0]]) else 1.0};")
-    lines.append("%! CALL")
-    return "\n".join(lines) + "\n", names, values      # type: ignore[return-value]
+    for a in used:
+        x = values[a.symbol]
+        lines.append(f"%! {a.name} = {'{' + ', '.join(rows(m) for m in x) + '}' if depth(x) == 3 else rows(x)};")
+    arguments = ", ".join(a.name for a in used)
+    outs = [f"g{i}" for i in range(1, len(variables) + 1)]
+    lines.append(f"%! [f, {', '.join(outs)}] = {name}({arguments});")
+    for v, d, g in zip(variables, directions, outs, strict=True):
+        second = v.kind in SECOND
+        h, limit = LIMIT[second]
+        moved = ", ".join(f"{a.name} + t * d" if a.symbol == v.symbol and a.used else a.name for a in used)
+        pairs = f"sum(sum(tril({g}) .* d))" if v.structure in ("symmetric", "skew") else f"sum(sum({g} .* d))"
+        claim = {"gradient": pairs, "derivative": g, "differential": g, "jacobian": f"{g} * d(:)", "hessian": f"d(:)' * {g} * d(:)",
+                 "hvp": f"sum(sum({g} .* d))", "quadratic": g}[v.kind]
+        slope = f"(moved({h}) - 2 * f + moved(-{h})) / {h}^2" if second else f"(moved({h}) - moved(-{h})) / {float(h) * 2:g}"
+        lines += [f"%! d = {rows(d)};", f"%! moved = @(t) {name}({moved});", f"%! slope = {slope};", f"%! claimed = {claim};",
+                  f"%! assert(claimed(:), slope(:), {limit} * max(1, max(abs(slope(:)))));"]
+    return "\n".join(lines) + "\n"
 
 
-def julia(typed: Any, variables: list[tuple[str, str, Any, Any]], point: Point, target: Target, name: str) -> str:
-    return ""
+def julia(plan: Plan, variables: list[Variable], values: dict[str, Any], directions: list[Any], target: Target, name: str) -> str:
+    used = [a for a in plan.arguments if a.used]
+
+    def literal(x: Any) -> str:
+        if depth(x) == 3:
+            return f"[{', '.join(literal(a) for a in x)}]"
+        if depth(x) == 2 and (len(x) == 1 or len(x[0]) == 1):
+            return f"[{', '.join(repr(v) for v in flat(x))}]"
+        return rows(x)
+
+    lines = ["", "if abspath(PROGRAM_FILE) == @__FILE__"]
+    lines += [f"    {a.name} = {literal(values[a.symbol])}" for a in used]
+    arguments = ", ".join(a.name for a in used)
+    for i, (v, d) in enumerate(zip(variables, directions, strict=True)):
+        second = v.kind in SECOND
+        h, limit = LIMIT[second]
+        moved = ", ".join(f"{a.name} .+ t .* d" if a.symbol == v.symbol and isinstance(d, list) else f"{a.name} + t * d" if a.symbol == v.symbol
+                          else a.name for a in used)
+        pairs = "sum(tril(g) .* d)" if v.structure in ("symmetric", "skew") else "sum(g .* d)"
+        claim = {"gradient": pairs, "derivative": "g", "differential": "g", "jacobian": "g * vec(d)", "hessian": "vec(d)' * g * vec(d)",
+                 "hvp": "sum(g .* d)", "quadratic": "g"}[v.kind]
+        slope = f"(moved({h}) - 2 * moved(0.0) + moved(-{h})) / {h}^2" if second else f"(moved({h}) - moved(-{h})) / {float(h) * 2:g}"
+        lines += ["    let d = " + literal(d), f"        moved(t) = {name}({moved})[1]", f"        g = {name}({arguments})[{i + 2}]",
+                  f"        slope = {slope}", f"        claimed = {claim}",
+                  "        error = maximum(abs, vec(collect(claimed)) .- vec(collect(slope))) / max(1, maximum(abs, slope))",
+                  f'        println("{v.kind} by {v.symbol}, along a direction: relative error ", error)',
+                  f'        error < {limit} || Base.error("the self-test failed")', "    end"]
+    return "\n".join([*lines, "end"]) + "\n"
