@@ -274,3 +274,9 @@ claim = "2 A (x"
     first = out.read_text(encoding="utf-8")
     assert run(["check", str(homework), "--out", str(out)]) == 1
     assert out.read_text(encoding="utf-8") == first     # nothing was judged again
+
+
+def test_a_form_that_needs_more_than_the_derivative_says_so() -> None:
+    verdict = check("det(X)", "X", "det(X) X^-T")
+    assert verdict.ok
+    assert verdict.notes == ("your form needs that X is invertible; the derivative does not",)

@@ -461,3 +461,11 @@ def test_an_equation_in_a_rectangular_matrix_is_solved_where_it_has_a_solution()
     assert answer.text == "pinv(A) C pinv(B)"
     assert answer.conditions == ("A has full row rank", "B has full column rank")
     assert answer.check().ok
+
+
+def test_the_equation_holds_with_its_multiplier() -> None:
+    answer = solve("‖x‖²", "x", subject_to=["A x = b"])
+    assert answer.equation == "2 x + A' lambda = 0"
+    a, b = RNG.standard_normal((2, 4)), RNG.standard_normal((2, 1))
+    x, multiplier = value(answer, A=a, b=b), evaluate(answer.multipliers[0], {"A": a, "b": b}, {})
+    assert np.allclose(2 * x + a.T @ multiplier, 0)

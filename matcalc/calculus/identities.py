@@ -57,6 +57,8 @@ def operations_in(terms: Terms, roots: Sequence[Any]) -> frozenset[str]:
     return frozenset(view(terms, n)[0] for n in postorder(roots, lambda n: view(terms, n)[1]))
 
 
+LONGEST = 12    # terms of the longest sum or entrywise product in which identities are looked for
+
 # functions that are only named in an answer if the question names them
 RARE = frozenset({"silu", "gelu", "Phi"})
 
@@ -156,6 +158,8 @@ def head(x: Any) -> Any:
 def results(terms: Terms, identity: Identity, x: Any) -> Iterator[Any]:
     """Every way in which the identity rewrites the node (or a run of its factors, or some of its terms)."""
     p = identity.pattern
+    if commutative(x) and len(x.args) > LONGEST:
+        return
     if isinstance(p, sp.MatMul) and isinstance(x, sp.MatMul) and len(p.args) <= len(x.args):
         c, pattern = (p.args[0], p.args[1:]) if not is_array(p.args[0]) else (S.One, p.args)
         d, factors = (x.args[0], x.args[1:]) if not is_array(x.args[0]) else (S.One, x.args)

@@ -11,7 +11,7 @@ from itertools import islice
 
 import numpy as np
 
-from matcalc.claims.case import Case, Finding
+from matcalc.claims.case import Case, Finding, settled
 from matcalc.claims.coefficients import Coefficient, coefficient, multiple, only_sizes, pool, rational
 from matcalc.claims.edits import SUMS, Edit, Term, Tree, number, size, times
 from matcalc.claims.equality import opened
@@ -150,12 +150,13 @@ def those_right(case: Case, tree: Tree, edits: Iterable[Edit]) -> Iterator[Findi
         root = case.right(edit.tree)
         if root is not None:
             yield Finding(edit.kind, edit.cost, words_of(case, tree, edit), case.expr(root))
-        elif typed and edit.cost < 3.3:
+        elif edit.cost < 3.3 and (typed or settled(edit.tree)):
             c = multiple(case, lambda at, tree=edit.tree: case.scene.value(tree, at))      # type: ignore[misc]
-            if c is not None and c.value is not None:
+            root = case.right(times(c.tree, edit.tree)) if c is not None and c.value is not None else None
+            if c is not None and root is not None:
                 also = "the sign is wrong" if c.value == -1 else f"the factor {case.show(c.tree)} is missing"
                 words = f"{words_of(case, tree, edit)}, and {also}"
-                yield Finding(edit.kind, edit.cost + 1.3, words, case.expr(times(c.tree, edit.tree)))
+                yield Finding(edit.kind, edit.cost + 1.3, words, case.expr(root))
 
 
 def added(case: Case, tree: Tree) -> Iterator[Finding]:

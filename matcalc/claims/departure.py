@@ -6,8 +6,9 @@ or left out instead of differentiated.  A slip is named only if its result is th
 """
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from matcalc.numerics.evaluate import evaluate
 from matcalc.numerics.functions import Array, inner, shape, vec
 from matcalc.numerics.sample import Point
 from matcalc.terms.build import is_array
+from matcalc.terms.nodes import MatrixFunction, ScalarFunction, op_name
 from matcalc.terms.view import view
 
 FIRST = ("gradient", "jacobian", "derivative")
@@ -28,6 +30,10 @@ MOST_NODES = 60
 DIRECTIONS = 3
 SLIPS = ((0.0, "you took {0} as a constant"), (-1.0, "you lost the sign of the part with {1}"),
          (2.0, "a factor 2 too many came in with {1}"), (0.5, "you lost a factor 2 of the part with {1}"))
+WRONG_SLOPES = (("kept", "you kept {0} instead of differentiating it"), ("none", "you left out the derivative of {0} by {1}"),
+                ("entry", "you differentiated {0} as if each entry depended on its own entry of {1} alone"))
+SLOPES: Mapping[str, Callable[[Array], Array]] = MappingProxyType({     # what stands for the derivative, by the node's value
+    "kept": lambda y: y, "none": np.ones_like, "entry": lambda y: y * (1 - y)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +167,7 @@ class Run:
             tangent = tangents[part.operand]
             wrong = slip[2] if slip is not None and slip[1] == j else 1.0
             if isinstance(wrong, str):
-                value = tangent if wrong == "inner" else tangent * self.values[local.node]
+                value = tangent * SLOPES[wrong](self.values[local.node])
             else:
                 value = wrong * evaluate(part.term, {**self.point.env, f"d#{part.slot}": tangent}, self.point.dims)
             total = value if total is None else total + value
@@ -183,14 +189,17 @@ def found(case: Case, chain: list[Local], *, numbers: bool = True) -> Iterator[t
                 if (factor != 0 or len(local.parts) > 1) and leads(runs, chain, (k, j, factor)):
                     yield local, words.format(text, name) if factor or part.lone else f"you left out a term of d({local.shown})"
             if len(local.parts) == 1 and operand_shape(runs[0], local.node) == operand_shape(runs[0], part.operand):
-                if leads(runs, chain, (k, j, "own")):
-                    yield local, f"you kept {local.shown} instead of differentiating it"
-                if leads(runs, chain, (k, j, "inner")):
-                    yield local, f"you left out the derivative of {local.shown} by {text}"
+                for slope, words in WRONG_SLOPES:
+                    if (slope != "entry" or op_of(local.node) == "softmax") and leads(runs, chain, (k, j, slope)):
+                        yield local, words.format(local.shown, text)
 
 
 def operand_shape(run: Run, node: Any) -> tuple[int, int]:
     return shape(run.values[node])
+
+
+def op_of(node: Any) -> str:
+    return op_name(node) if isinstance(node, MatrixFunction | ScalarFunction) else ""
 
 
 def leads(runs: list[Run], chain: list[Local], slip: tuple[int, int, float | str]) -> bool:

@@ -243,8 +243,22 @@ def judged(case: Case, notes: tuple[str, ...], start: float) -> Verdict:
         reasons = reasons[:-1]      # said already
     if ok and checked.status == "verified" and checked.reason:
         notes = (*notes, checked.reason)
+    if ok:
+        notes = (*notes, *(f"your form needs that {c}; the derivative does not" for c in more_conditions(case, expr)))
     seconds = time.perf_counter() - start
     return Verdict(ok, reasons, case.result, claim, case.kind, question.wrt, proved, checked, seconds, expr, notes, case)
+
+
+def more_conditions(case: Case, expr: Any) -> tuple[str, ...]:
+    """What a right claim needs and the derived answer does not, such as an inverse where the answer has an adjugate."""
+    if case.result is None:
+        return ()
+    from matcalc.calculus.conditions import conditions
+
+    try:
+        return tuple(c for c in conditions(case.terms, case.result.original, expr) if c not in case.result.conditions)
+    except (ValueError, TypeError, KeyError):
+        return ()
 
 
 def shape_reasons(case: Case) -> tuple[Reason, ...]:

@@ -190,10 +190,11 @@ def other_worlds(case: Case) -> Iterator[Finding]:
         there = scene(world.sampler, case.question, case.truth, root, exact=case.exact, seed=case.seed + 1, count=3,
                       change=world.change or unchanged)
         if there is not None and there.holds(root):
-            words = f"right only if {world.words}"
+            words, cost = f"right only if {world.words}", world.cost
             if world.kind == "diagonal" and functions:
+                cost = 2.2
                 words = f"you took the matrix function {functions[0]} for an entrywise one, a function of numbers: {words}"
-            yield Finding(f"only-{world.kind}", world.cost, words, case.answer, edit=False)
+            yield Finding(f"only-{world.kind}", cost, words, case.answer, edit=False)
 
 
 def unchanged(env: Mapping[str, Array], _: np.random.Generator) -> Mapping[str, Array]:

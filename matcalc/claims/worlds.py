@@ -120,7 +120,7 @@ def flat_worlds(symbols: Mapping[str, Declaration], sampler: Sampler) -> Iterato
                 and size in (str(d.rows), str(d.cols))]
         if flat and all(symbols[name].rows != symbols[name].cols for name in flat):
             words = "{} is a vector ({} = 1), not for a matrix" if len(flat) == 1 else "{} are vectors ({} = 1), not for matrices"
-            yield World("vector", words.format(listed(flat), size), 3.2, Flat.of(sampler, (size,)))
+            yield World("vector", words.format(listed(flat), size), 3.5, Flat.of(sampler, (size,)))
     if sampler.names:
         yield World("numbers", "everything is a number (all sizes are 1)", 4.6, Flat.of(sampler, sampler.names))
 

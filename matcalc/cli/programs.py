@@ -4,6 +4,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,15 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from matcalc.cli.app import AROUND, DERIVATIVES, NO, OK, UNUSABLE, app, refuse, write
-from matcalc.cli.options import unshielded
+from matcalc.cli.options import Options, command
 from matcalc.cli.reading import read
 from matcalc.errors import DeclarationError, LanguageError, MatcalcError
 
 if TYPE_CHECKING:
     from matcalc.program.backprop import Backprop
+    from matcalc.program.examples import Comparison, Example
 
 
-class Form(StrEnum):
+class ProgramForm(StrEnum):
     """What stdout carries."""
 
     rich = "rich"
@@ -30,75 +32,127 @@ class Form(StrEnum):
     mermaid = "mermaid"
     dot = "dot"
     svg = "svg"
+    numpy = "numpy"
+    array_api = "array-api"
+    jax = "jax"
+    torch = "torch"
+    julia = "julia"
+    matlab = "matlab"
 
 
-GRAPHS = (Form.mermaid, Form.dot, Form.svg)
-_QUESTION, _ANSWER = "The question", "The answer"
+GRAPHS = (ProgramForm.mermaid, ProgramForm.dot, ProgramForm.svg)
+CODE = (ProgramForm.numpy, ProgramForm.array_api, ProgramForm.jax, ProgramForm.torch, ProgramForm.julia, ProgramForm.matlab)
+ANSWER = ("inline", "graph", "to", "steps", "no_check", "seed")
 
 
-def _option(*names: str, help: str, metavar: str | None = None, panel: str = _QUESTION) -> Any:
+def _option(*names: str, help: str, metavar: str | None = None, panel: str = "The answer") -> Any:
     return typer.Option(*names, help=help, metavar=metavar, show_default=False, rich_help_panel=panel)
 
 
-To = Annotated[Form, _option("--to", metavar="FORMAT", panel=_ANSWER,
-                             help="rich (the default), latex, unicode, text, json, mermaid, dot or svg: that alone on stdout.")]
-Inline = Annotated[bool, _option("--inline", help="Write each gradient in full, without names for what they share.", panel=_ANSWER)]
-Graph = Annotated[bool, _option("--graph", help="The computation graph instead: Mermaid, or --to dot, --to svg for Graphviz.", panel=_ANSWER)]
-Kind = Annotated[str, typer.Argument(hidden=True)]
-Steps = Annotated[bool, _option("--steps", help="Show through which definition and by which rule each gradient came.", panel=_ANSWER)]
-NoCheck = Annotated[bool, _option("--no-check", help="Skip the numeric check.", panel=_ANSWER)]
-Seed = Annotated[int, _option("--seed", metavar="N", help="Where the numeric check draws its points.", panel=_ANSWER)]
+@dataclass(frozen=True, kw_only=True)
+class ProgramOptions(Options):
+    """The options of programs beside those of a derivative."""
 
-
-@app.command("backprop", rich_help_panel=DERIVATIVES)
-def backprop(
     file: Annotated[str, typer.Argument(metavar="FILE", show_default=False,
-                                        help="A file with definitions and a last number, - for stdin, or the program itself.")],
-    kind: Kind = "",
-    wrt: Annotated[list[str], _option("--wrt", metavar="X,Y,…", help="The variables; all of them if not given.")] = [],   # noqa: B006
-    shape: Annotated[list[str], _option("-s", "--shape", metavar="DECL", help='Shapes and properties: "W: m×n, S: n×n symmetric".')] = [],   # noqa: B006
-    assume: Annotated[list[str], _option("--assume", metavar="EQ", help="""What may be used: "1' y = 1".""")] = [],   # noqa: B006
-    upstream: Annotated[str, _option("--upstream", metavar="G", help="The gradient at the last line, if that isn't a number.")] = "",
-    syntax: Annotated[str, _option("--syntax", metavar="NAME", help="How FILE is spelt, if guessing goes wrong: latex, numpy, …")] = "auto",
-    rules: Annotated[str, _option("--rules", metavar="FILE", help="Your own rules beside the built-in ones; verified first.")] = "",
-    inline: Inline = False, graph: Graph = False, to: To = Form.rich, steps: Steps = False, no_check: NoCheck = False, seed: Seed = 0,
-) -> int:
+                                        help="Definitions and a last number: a file, - for stdin, or the program itself.")] = ""
+    example: Annotated[str, typer.Argument(metavar="[NAME]", show_default=False,
+                                           help="One example; without it all are listed.")] = ""
+    drawn: Annotated[str, typer.Argument(hidden=True)] = ""     # `--graph dot`
+    wrt: Annotated[list[str], _option("--wrt", metavar="X,Y,…", panel="The question",
+                                      help="The variables; all of them if not given.")] = field(default_factory=list)
+    upstream: Annotated[str, _option("--upstream", metavar="G", panel="The question",
+                                     help="The gradient at the last line, if that isn't a number.")] = ""
+    stack: Annotated[bool, _option("--stack", panel="The question",
+                                   help="Sums over samples x_i as matrices with the samples as rows.")] = False
+    inline: Annotated[bool, _option("--inline", help="Each gradient in full, without names for what they share.")] = False
+    graph: Annotated[bool, _option("--graph", help="The computation graph instead: Mermaid; --graph dot or svg for Graphviz.")] = False
+    to: Annotated[ProgramForm, _option(     # type: ignore[assignment]
+        "--to", metavar="FORMAT", help="rich (the default), latex, unicode, text, json, mermaid, dot, svg, or code: numpy, jax, torch, "
+                                       "julia, matlab; that alone on stdout.")] = ProgramForm.rich
+    steps: Annotated[bool, _option("--steps", help="Through which definition and by which rule each gradient came.")] = False
+    source: Annotated[bool, _option("--source", help="Only the file, to be kept and changed: matcalc backprop reads it.")] = False
+
+    @property
+    def form(self) -> ProgramForm:
+        """The form asked for, `--graph` and its word included."""
+        if self.drawn:
+            return ProgramForm(self.drawn)
+        return ProgramForm.mermaid if self.graph and self.to is ProgramForm.rich else self.to
+
+    def settled(self, name: str, page: str) -> ProgramOptions:
+        """With the word beside `--graph` in its place, wherever it stood."""
+        first, second = str(getattr(self, name)), self.drawn
+        if not self.graph or not second and first not in GRAPHS:
+            if second:
+                raise DeclarationError("usage", f"got an unexpected extra argument `{second}`", hint=f"see matcalc {page} --help")
+            return self
+        if first in GRAPHS:
+            first, second = second, first
+        if second not in GRAPHS:
+            raise DeclarationError("usage", f"a graph can't be drawn as `{second}`", hint="mermaid, dot or svg")
+        return replace(self, **{name: first, "drawn": second})
+
+
+@command(app, "backprop", "file", "drawn", "wrt", "shape", "assume", "upstream", "stack", "rules", "syntax", *ANSWER, panel=DERIVATIVES,
+         of=ProgramOptions)
+def backprop(asked: ProgramOptions) -> int:
     """All gradients of a program from one backward pass, as a textbook lists them."""
-    file, kind = _graph_kind(unshielded(file), kind, graph)
-    form = Form(kind) if kind else Form.mermaid if graph and to is Form.rich else to
+    asked = asked.settled("file", "backprop")
 
     def work() -> int:
         import matcalc.numerics.check
         import matcalc.output.report  # noqa: F401
         from matcalc.program.backprop import backprop as run
 
-        text = program(file)
+        text = program(asked.file)
         start = time.perf_counter()
-        passed = run(text, [unshielded(w) for w in wrt] or None, [unshielded(s) for s in shape], assume=[unshielded(a) for a in assume],
-                     upstream=unshielded(upstream) or None, syntax=syntax, rules=rules or None, seed=seed)
-        return show(passed, form, inline=inline, steps=steps, no_check=no_check, start=start)
+        shapes: Any = asked.shape
+        notes: tuple[str, ...] = ()
+        if asked.stack:
+            from matcalc.program.stack import stacked
 
-    return _guarded(work, form)
+            made = stacked(text, asked.shape, asked.assume, wrt=asked.wrt, syntax=asked.syntax)
+            text, shapes, notes = made.text, made.shapes, made.notes
+        passed = run(text, list(asked.wrt) or None, shapes, assume=asked.assume, upstream=asked.upstream or None,
+                     syntax="plain" if asked.stack else asked.syntax, rules=asked.rules or None, seed=asked.seed)
+        return show(replace(passed, notes=(*notes, *passed.notes)), asked, start)
+
+    return _guarded(work, asked)
 
 
-def _graph_kind(file: str, kind: str, graph: bool) -> tuple[str, str]:
-    """`--graph dot FILE` and `FILE --graph dot`: the word beside --graph."""
-    if not kind:
-        return file, ""
-    if graph and file in GRAPHS:
-        file, kind = kind, file
-    if not graph or kind not in GRAPHS:
-        raise DeclarationError("usage", f"got an unexpected extra argument `{kind}`", hint="see matcalc backprop --help")
-    return file, kind
+@command(app, "examples", "example", "drawn", "source", *ANSWER, panel=AROUND, of=ProgramOptions)
+def examples(asked: ProgramOptions) -> int:
+    """A gallery of layers and losses, each checked numerically and against its textbook's own form."""
+    asked = asked.settled("example", "examples")
+
+    def work() -> int:
+        from matcalc.program import examples as gallery
+
+        if not asked.example:
+            return _listed(asked)
+        example = gallery.example(asked.example)
+        if asked.source:
+            write(example.program.rstrip("\n"))
+            return OK
+        import matcalc.numerics.check
+        import matcalc.output.report  # noqa: F401
+
+        start = time.perf_counter()
+        passed = example.run(asked.seed)
+        compared = [] if asked.no_check else gallery.compare(example, passed, seed=asked.seed)
+        if asked.form is ProgramForm.rich:
+            _introduced(example)
+        status = show(passed, asked, start, forward=False)
+        return max(status, _compared(compared, asked))
+
+    return _guarded(work, asked)
 
 
 def program(argument: str) -> str:
     """The text of a program: a file by its name, stdin, or the argument itself if it can't be a file."""
     if argument == "-" or argument.startswith("@"):
         return read(argument)
-    if any(mark in argument for mark in "=;\n") and not _is_file(argument):
-        return argument
-    if not _is_file(argument) and any(c in argument for c in " ()'^+‖"):
+    if not _is_file(argument) and any(c in argument for c in "=;\n ()'^+‖"):
         return argument
     try:
         return read(f"@{argument}")
@@ -113,11 +167,12 @@ def _is_file(argument: str) -> bool:
         return False
 
 
-def _guarded(work: Callable[[], int], form: Form) -> int:
+def _guarded(work: Callable[[], int], asked: ProgramOptions) -> int:
+    """As JSON a failure stands in the place of the answer."""
     try:
         return work()
     except MatcalcError as error:
-        if form is not Form.json:
+        if asked.form is not ProgramForm.json:
             return refuse(error)
         from matcalc.output import json
 
@@ -125,99 +180,69 @@ def _guarded(work: Callable[[], int], form: Form) -> int:
         return UNUSABLE
 
 
-@app.command("examples", rich_help_panel=AROUND)
-def examples(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", show_default=False, help="One example; without it all are listed.")] = "",
-    kind: Kind = "",
-    source: Annotated[bool, _option("--source", help="Only the file, to be kept and changed: matcalc backprop reads it.", panel=_ANSWER)] = False,
-    inline: Inline = False, graph: Graph = False, to: To = Form.rich, steps: Steps = False, no_check: NoCheck = False, seed: Seed = 0,
-) -> int:
-    """A gallery of layers and losses, each checked numerically and against its textbook's own form."""
-    name, kind = _graph_kind(unshielded(name), kind, graph)
-    form = Form(kind) if kind else Form.mermaid if graph and to is Form.rich else to
+def show(passed: Backprop, asked: ProgramOptions, start: float, *, forward: bool = True) -> int:
+    """Check the pass and write it."""
+    from matcalc.output import json, report
+    from matcalc.program import report as own
 
-    def work() -> int:
-        from matcalc.program import examples as gallery
-
-        if not name:
-            return _listed(form)
-        if source:
-            write(gallery.example(name).program.rstrip("\n"))
-            return OK
-        import matcalc.numerics.check
-        import matcalc.output.report  # noqa: F401
-
-        start = time.perf_counter()
-        example = gallery.example(name)
-        passed = example.run(seed)
-        compared = [] if no_check else gallery.compare(example, passed, seed=seed)
-        if form is Form.rich:
-            _introduced(example)
-        status = show(passed, form, inline=inline, steps=steps, no_check=no_check, start=start)
-        return max(status, _compared(compared, form))
-
-    return _guarded(work, form)
+    form = asked.form
+    check = report.UNCHECKED if asked.no_check else passed.check()
+    if form is ProgramForm.json:
+        write(json.dumps(own.record(passed, check, seconds=time.perf_counter() - start, inline=asked.inline)))
+    elif form is ProgramForm.rich:
+        width = report.width_of(sys.stdout)
+        lines = own.pretty(passed, check, width=width, seconds=time.perf_counter() - start, steps=asked.steps, inline=asked.inline,
+                           forward=forward)
+        report.show(lines, sys.stdout)
+    else:
+        if form in GRAPHS:
+            write(own.drawn(passed, form.value))
+        elif form in CODE:
+            write(passed.to(form.value).rstrip("\n"))
+        else:
+            write(own.written(passed, form.value, asked.inline))
+        width = report.width_of(sys.stderr)
+        facts = own.facts(passed, check, width=width, seconds=time.perf_counter() - start)
+        report.show([*own.derivation(passed, width), (), *facts] if asked.steps else facts, sys.stderr)
+    return NO if check.status == "failed" else OK
 
 
-def _listed(form: Form) -> int:
+# ---- the gallery ----
+
+def _listed(asked: ProgramOptions) -> int:
     """The names of all examples with their titles."""
     from matcalc.output import json, report
     from matcalc.program import examples as gallery
 
     found = gallery.gallery()
-    if form is Form.json:
+    if asked.form is ProgramForm.json:
         write(json.dumps({"examples": [{"name": e.name, "title": e.title, "from": e.origin, "wrt": list(e.wrt)} for e in found]}))
         return OK
-    report.show(report.table([(e.name, e.title) for e in found], width=report.width_of(sys.stdout), styles=("rule", ""), prose=True), sys.stdout)
+    width = report.width_of(sys.stdout)
+    report.show(report.table([(e.name, e.title) for e in found], width=width, styles=("rule", ""), prose=True), sys.stdout)
     report.show([(("matcalc examples NAME runs one; --source writes its file", "dim"),)], sys.stderr)
     return OK
 
 
-def _introduced(example: Any) -> None:
+def _introduced(example: Example) -> None:
     """The title, the source and the program itself."""
     from matcalc.output import report
     from matcalc.program import examples as gallery
 
     width = report.width_of(sys.stdout)
     lines: list[report.Line] = [((example.title, "answer"),), *report.labelled([("from", example.origin, "label")], width), ()]
-    lines += [((f"  {line}", "dim"),) for line in gallery.body(example)]
-    report.show([*lines, ()], sys.stdout)
+    report.show([*lines, *(((f"  {line}", ""),) for line in gallery.body(example)), ()], sys.stdout)
 
 
-def _compared(compared: list[Any], form: Form) -> int:
+def _compared(compared: list[Comparison], asked: ProgramOptions) -> int:
     """The textbook's own lines, each with whether the answer found has the same value."""
     from matcalc.output import report
 
-    if compared:
-        stream = sys.stdout if form is Form.rich else sys.stderr
-        agree = all(c.ok for c in compared)
-        lines: list[report.Line] = [(("textbook  ", "good" if agree else "bad"),
-                                     (f"{report.count(len(compared), 'formula')}, {'all' if agree else 'not all'} equal to the above at random points", ""))]
-        lines += [((f"  {'✓' if c.ok else '✗'} ", "good" if c.ok else "bad"), (c.formula.line, "")) for c in compared]
-        report.show(lines, stream)
-        return OK if agree else NO
-    return OK
-
-
-def show(passed: Backprop, form: Form, *, inline: bool, steps: bool, no_check: bool, start: float) -> int:
-    """Check the pass and write it."""
-    from matcalc.output import json, report
-    from matcalc.program import graph
-    from matcalc.program import report as own
-
-    check = report.UNCHECKED if no_check else passed.check()
-    if form in GRAPHS:
-        write({Form.mermaid: graph.mermaid, Form.dot: graph.dot, Form.svg: graph.svg}[form](passed.listing))
-    seconds = time.perf_counter() - start
-    if form is Form.json:
-        write(json.dumps(own.record(passed, check, seconds=seconds, inline=inline)))
-    elif form is Form.rich:
-        width = report.width_of(sys.stdout)
-        report.show(own.pretty(passed, check, width=width, seconds=seconds, steps=steps, inline=inline), sys.stdout)
-    else:
-        if form not in GRAPHS:
-            write(own.written(passed, form.value, inline))
-        width = report.width_of(sys.stderr)
-        lines = own.facts(passed, check, width=width, seconds=seconds)
-        report.show([*own.derivation(passed, width), (), *lines] if steps else lines, sys.stderr)
-    return NO if check.status == "failed" else OK
+    if not compared:
+        return OK
+    agree = all(c.ok for c in compared)
+    text = f"{report.count(len(compared), 'formula')}, {'all' if agree else 'not all'} equal to the above at random points"
+    lines: list[report.Line] = [(("textbook  ", "good" if agree else "bad"), (text, ""))]
+    lines += [((f"  {'✓' if c.ok else '✗'} ", "good" if c.ok else "bad"), (c.formula.line, "")) for c in compared]
+    report.show(lines, sys.stdout if asked.form is ProgramForm.rich else sys.stderr)
+    return OK if agree else NO

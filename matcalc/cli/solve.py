@@ -113,6 +113,7 @@ def layout(answer: Solution, check: Checked, *, width: int, steps: bool, seconds
     else:
         f = answer.function_unicode
         question = f"∂/∂{answer.name} {f'({f})' if report.is_sum(f) else f} = 0"
+    question += "".join(f"{', ' if i else '  subject to '}{c.text}" for i, c in enumerate(answer.problem.constraints))
     shown = f"  {answer.name} = {answer.unicode}" if answer.solved else f"  {answer.equation_in('unicode')}"
     source = f"{_latex_name(answer)} = {answer.latex}" if answer.solved else answer.equation_in("latex")
     lines: list[Line] = [((part, "dim"),) for part in report.wrap_formula(question, width)]

@@ -50,25 +50,25 @@ class Gradient(api.Result):
         return whole.written(self.wrt)
 
     @cached_property
-    def expr(self) -> Any:  # type: ignore[override]
+    def expr(self) -> Any:
         return self._found[0]
 
     @cached_property
-    def simplifier(self) -> Any:  # type: ignore[override]
+    def simplifier(self) -> Any:
         return self._found[1]
 
     @cached_property
-    def original(self) -> Any:  # type: ignore[override]
+    def original(self) -> Any:
         whole: Whole = self.__dict__["_whole"]
         return whole.translated(whole.function)
 
     @cached_property
-    def terms(self) -> Any:  # type: ignore[override]
+    def terms(self) -> Any:
         whole: Whole = self.__dict__["_whole"]
         return whole.store
 
     @cached_property
-    def work(self) -> Any:  # type: ignore[override]
+    def work(self) -> Any:
         whole: Whole = self.__dict__["_whole"]
         return whole.engine
 
@@ -118,7 +118,8 @@ class Whole:
         from matcalc.calculus.simplify import Simplifier, present
 
         raw = self.translated(self.cotangents[name])
-        simplify = Simplifier(self.store, (*assumption_rules(self.store, self.typed, api.build_all), *rewrites(self.store, self.book, raw)))
+        assumed = assumption_rules(self.store, self.typed, api.build_all)
+        simplify = Simplifier(self.store, (*assumed, *rewrites(self.store, self.book, raw)))
         return present(self.store, simplify(raw)), simplify
 
 
@@ -198,6 +199,16 @@ class Backprop:
 
         return dot(self.listing)
 
+    def to(self, target: str) -> str:
+        """The listing ("text", "latex", "unicode"), its graph ("mermaid", "dot"), or both passes as code ("numpy", "jax", …)."""
+        if target in ("text", "latex", "unicode"):
+            return str(getattr(self, target))
+        if target in ("mermaid", "dot"):
+            return self.mermaid() if target == "mermaid" else self.dot()
+        from matcalc.output.code import generate
+
+        return generate(self, target)
+
     def _repr_latex_(self) -> str:
         return self.listing.latex
 
@@ -206,7 +217,8 @@ class Backprop:
 
 
 def backprop(program: str | os.PathLike[str], wrt: Iterable[str] | str | None = None, shapes: api.Shapes = None, *,
-             assume: Iterable[str] = (), upstream: str | None = None, syntax: str = "auto", rules: Any = None, seed: int = 0) -> Backprop:
+             assume: Iterable[str] = (), upstream: str | None = None, syntax: str = "auto", rules: Any = None,
+             seed: int = 0) -> Backprop:
     """All gradients of a program from one backward pass.
 
     program       text: declarations, definitions and a last line that is a number, separated by line breaks or `;`

@@ -10,7 +10,8 @@ from matcalc.program.backprop import Backprop
 from matcalc.program.writing import Writer, layout, records
 
 
-def pretty(passed: Backprop, check: Checked, *, width: int, seconds: float | None = None, steps: bool = False, inline: bool = False) -> list[Line]:
+def pretty(passed: Backprop, check: Checked, *, width: int, seconds: float | None = None, steps: bool = False, inline: bool = False,
+           forward: bool = True) -> list[Line]:
     """The listing (or each gradient in full), its LaTeX, and what it rests on."""
     if inline:
         lines: list[Line] = []
@@ -19,7 +20,7 @@ def pretty(passed: Backprop, check: Checked, *, width: int, seconds: float | Non
             lines += [((part, "answer"),) for part in report.wrap_formula(f"{head} = {result.unicode}", width)]
         source = [result.latex for result in passed]
     else:
-        lines = layout(passed.listing, width=width)
+        lines = layout(passed.listing, width=width, forward=forward)
         source = passed.latex.splitlines()
     if steps:
         lines = [*derivation(passed, width), (), *lines]
@@ -39,7 +40,9 @@ def facts(passed: Backprop, check: Checked, *, width: int, seconds: float | None
     if passed.program.upstream:
         writer = Writer(passed.listing, "unicode")
         last = passed.program.definitions[-1].body.args[-1]
-        what = writer.derivative(last.value) if last.op == "symbol" else f"the gradient at the last line, of a number {passed.listing.loss}"
+        what = f"the gradient at the last line, of a number {passed.listing.loss}"
+        if last.op == "symbol":
+            what = writer.derivative(last.value)
         rows.append(("upstream", f"{passed.program.upstream} is {what}", "label"))
     rows += [("holds if", condition, "label") for condition in passed.conditions]
     rows += [("warning" if "gradient is zero" in note else "note", note, "warn" if "gradient is zero" in note else "label")
@@ -63,9 +66,17 @@ def record(passed: Backprop, check: Checked, *, seconds: float, inline: bool = F
         "seconds": round(seconds, 6),
     }
     if inline:
-        made["results"] = {result.wrt: {"text": result.text, "latex": result.latex, "unicode": result.unicode, "shape": list(result.shape)}
-                           for result in passed}
+        made["results"] = {result.wrt: {"text": result.text, "latex": result.latex, "unicode": result.unicode,
+                                        "shape": list(result.shape)} for result in passed}
     return made
+
+
+def drawn(passed: Backprop, form: str) -> str:
+    """The computation graph."""
+    from matcalc.program import graph
+
+    draw = {"mermaid": graph.mermaid, "dot": graph.dot, "svg": graph.svg}[form]
+    return draw(passed.listing)
 
 
 def written(passed: Backprop, form: str, inline: bool) -> str:
@@ -77,4 +88,4 @@ def written(passed: Backprop, form: str, inline: bool) -> str:
     return "\n".join(f"{head(result.wrt)} = {getattr(result, form)}" for result in passed)
 
 
-__all__: Sequence[str] = ["facts", "pretty", "record", "written"]
+__all__: Sequence[str] = ["drawn", "facts", "pretty", "record", "written"]

@@ -5,6 +5,7 @@ Part of the solving stage.  With M X N = R for the gradient and A X B = C for th
 """
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import sympy as sp
@@ -27,7 +28,7 @@ def kkt(p: Problem) -> Found | None:
     rows = [affine.affine(p, c.expr) for c in p.constraints]
     if a is None or is_zero(a.linear) or any(r is None for r in rows):
         return None
-    known = [r for r in rows if r is not None]
+    known = [replace(r, linear=p.terms.scale(r.scale, r.linear), constant=p.terms.scale(r.scale, r.constant)) for r in rows if r is not None]
     if p.terms.shape(p.x)[1] == 1:
         return of_vector(p, a, known)
     if len(known) != 1 or p.words & TIED:
@@ -86,8 +87,8 @@ def eliminated(
     letter = terms.symbol(
         lam if not is_array(multiplier) or terms.shape(multiplier)[1] == 1 else lam.capitalize(), *terms.shape(multiplier)
     )
-    equation = terms.add(shown, terms.mul(ct, letter, bt))
-    return Found(x, "KKT system, its multiplier eliminated", equation, r, (),
+    equation = terms.add(terms.scale(a.scale, shown), terms.mul(ct, letter, bt))
+    return Found(x, "KKT system, its multiplier eliminated", equation, terms.scale(a.scale, r), (),
                  (f"with the constraint {' and '.join(q.text for q in p.constraints)}",),
                  multipliers=(terms.scale(a.scale, multiplier),))
 
@@ -108,7 +109,8 @@ def with_number(p: Problem, a: affine.Affine, gradient: affine.Side, row: affine
     x = terms.sub(free, terms.scale(lam, moved))
     letter = terms.symbol("lambda" if "lambda" not in p.typed.symbols else "nu")
     return Found(x, "KKT system, its multiplier eliminated",
-                 terms.add(terms.mul(gradient.left, p.x, gradient.right), terms.scale(letter, weight)), a.constant, (),
+                 terms.add(terms.scale(a.scale, terms.mul(gradient.left, p.x, gradient.right)), terms.scale(letter, weight)),
+                 terms.scale(a.scale, a.constant), (),
                  (f"with the constraint {p.constraints[0].text}",), multipliers=(a.scale * lam,))
 
 

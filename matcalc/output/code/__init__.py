@@ -4,6 +4,7 @@ A form of output, after the calculus: `generate` writes a documented function th
 the NumPy one.  Lowering (`lower`, `chains`, `values`) turns the sympy DAG into array operations, `expand` fits them to
 what the target has, `writer` and `frame` put them into its syntax by the tables in `targets`.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -14,8 +15,14 @@ from matcalc.errors import DeclarationError
 WHAT = ("both", "value", "derivative")
 
 
-def generate(result: Any, target: str = "numpy", what: str = "both", sizes: Mapping[str, int] | None = None, check: bool = False,
-             name: str | None = None) -> str:
+def generate(
+    result: Any,
+    target: str = "numpy",
+    what: str = "both",
+    sizes: Mapping[str, int] | None = None,
+    check: bool = False,
+    name: str | None = None,
+) -> str:
     """The source text of a function for a result, or of the forward and backward pass of a program (a `Backprop`).
 
     target   numpy, array-api, jax, torch, julia or matlab (octave)
@@ -40,14 +47,20 @@ def generate(result: Any, target: str = "numpy", what: str = "both", sizes: Mapp
     text = FRAMES[chosen.family](planned, chosen, function)
     if what != "value" and not is_program(result):
         product = product_of(result)
-        if product is not None and chosen.family != "matlab":       # a MATLAB file has one function
-            text = merged(text, FRAMES[chosen.family](plan(product, chosen, sizes or {}), chosen, f"{noun(result.kind)}_times"), chosen.family)
+        if product is not None and chosen.family != "matlab":  # a MATLAB file has one function
+            text = merged(
+                text,
+                FRAMES[chosen.family](plan(product, chosen, sizes or {}), chosen, f"{noun(result.kind)}_times"),
+                chosen.family,
+            )
     if check:
         from matcalc.output.code.selftest import selftest
 
         if what != "both":
             if chosen.family == "matlab":
-                raise DeclarationError("no-self-test", "a self-test needs the value and the derivative", hint="leave out the choice of a part")
+                raise DeclarationError(
+                    "no-self-test", "a self-test needs the value and the derivative", hint="leave out the choice of a part"
+                )
             function = default_name(result, "both")
             planned = plan(subject_of(result, "both"), chosen, sizes or {})
             text = merged(text, FRAMES[chosen.family](planned, chosen, function), chosen.family)
@@ -109,14 +122,18 @@ def target_name(target: str) -> str:
     word = target.strip().lower()
     word = ALIASES.get(word, word)
     if word not in TARGETS:
-        raise DeclarationError("unknown-target", f"unknown target `{target}`", hint=near(word, [*TARGETS, *ALIASES]) or ", ".join(TARGETS))
+        raise DeclarationError(
+            "unknown-target", f"unknown target `{target}`", hint=near(word, [*TARGETS, *ALIASES]) or ", ".join(TARGETS)
+        )
     return word
 
 
 def function_name(name: str, reserved: frozenset[str]) -> str:
     """The name of the function, if code can have it."""
     if not name.isascii() or not name.isidentifier() or name in reserved or name.startswith("_"):
-        raise DeclarationError("bad-name", f"{name!r} can't be the name of a function", hint="letters, digits and underscores, such as loss")
+        raise DeclarationError(
+            "bad-name", f"{name!r} can't be the name of a function", hint="letters, digits and underscores, such as loss"
+        )
     return name
 
 

@@ -4,6 +4,7 @@ Between lowering and the tape.  A product is a list of `Element`s, most of them 
 a diagonal scales, an inverse solves, ones sum, a Kronecker product reshapes.  `Products.value` chooses the cheapest
 association for the hinted sizes by dynamic programming, in which what was computed already costs nothing.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 
 from matcalc.output.code.values import ONE, Tape, Value, is_number
 
-LONGEST = 24        # longer products are multiplied from one end
+LONGEST = 24  # longer products are multiplied from one end
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,11 @@ class Element:
     value: Value | None = None
     data: Any = None
     key: Any = None
-    flipped: Any = None     # the key of the transpose
+    flipped: Any = None  # the key of the transpose
 
 
 def dense(value: Value, rows: Any, cols: Any, tape: Tape) -> Element:
-    row, column = rows == 1, cols == 1      # a vector alone doesn't tell which it is
+    row, column = rows == 1, cols == 1  # a vector alone doesn't tell which it is
     return Element("dense", rows, cols, value, None, ("dense", id(value), row, column), ("dense", id(tape.t(value)), column, row))
 
 
@@ -64,7 +65,7 @@ class Products:
             case "dense":
                 return 0.0
             case "inv":
-                return 2 * n ** 3
+                return 2 * n**3
             case "lazy":
                 return float(e.data[3])
         return n * m
@@ -82,9 +83,9 @@ class Products:
             other = right if left.kind in ("ones", "unit") else left
             return self.form_cost(other) + (b * c if left.kind in ("ones", "unit") else a * b)
         if left.kind == "inv":
-            return self.form_cost(right) + 2 / 3 * b ** 3 + 2 * b * b * c
+            return self.form_cost(right) + 2 / 3 * b**3 + 2 * b * b * c
         if right.kind == "inv":
-            return self.form_cost(left) + 2 / 3 * b ** 3 + 2 * a * b * b
+            return self.form_cost(left) + 2 / 3 * b**3 + 2 * a * b * b
         for one, other, width in ((left, right, c), (right, left, a)):
             if one.kind in ("kron", "lazy", "perm") and width == 1 and other.kind == "dense":
                 return float(one.data[0]) if one.kind != "perm" else b
@@ -109,7 +110,7 @@ class Products:
         for width in range(1, n if not cyclic else n // 2):
             for i in range(n - width):
                 j = i + width
-                run = elements[i:j + 1]
+                run = elements[i : j + 1]
                 value = self.known(run)
                 if value is not None:
                     table[i, j] = (0.0, -1, dense(value, run[0].rows, run[-1].cols, tape))
@@ -123,8 +124,15 @@ class Products:
                 if all(e.kind == "diag" for e in run):
                     made = Element("diag", run[0].rows, run[-1].cols, run[0].value, None, ("part", i, j, n), None)
                 else:
-                    made = Element("dense", run[0].rows, run[-1].cols, None, None, ("part", tuple(e.key for e in run)),
-                                   ("part", tuple(e.flipped for e in reversed(run))))
+                    made = Element(
+                        "dense",
+                        run[0].rows,
+                        run[-1].cols,
+                        None,
+                        None,
+                        ("part", tuple(e.key for e in run)),
+                        ("part", tuple(e.flipped for e in reversed(run))),
+                    )
                 table[i, j] = (*best, made)
         return table
 
@@ -152,7 +160,7 @@ class Products:
         built: dict[tuple[int, int], Element] = {}
 
         def build(i: int, j: int, c: Value | None) -> Element:
-            cost, k, what = table[i, j]
+            _, k, what = table[i, j]
             if i == j or k == -1:
                 return self.scaled(what, c)
             left, right = (i, k), (k + 1, j)
@@ -167,7 +175,7 @@ class Products:
                 if built[i, j].kind == "dense":
                     made = built[i, j].value
                     assert made is not None
-                    self.runs.setdefault(tuple(e.key for e in elements[i:j + 1]), made)
+                    self.runs.setdefault(tuple(e.key for e in elements[i : j + 1]), made)
             return self.scaled(built[i, j], c)
 
         return build(0, len(elements) - 1, c)
@@ -186,8 +194,10 @@ class Products:
 
     def _lightest(self, left: Element, right: Element, whole: Element) -> int | None:
         """Which of the two factors is the best place for a number: 0, 1, or None for the result."""
-        entries = [self.tape.costs.entries((e.rows, e.cols)) if e.kind == "dense" else self.size(e.rows) if e.kind == "diag" else 1e300
-                   for e in (left, right, whole)]
+        entries = [
+            self.tape.costs.entries((e.rows, e.cols)) if e.kind == "dense" else self.size(e.rows) if e.kind == "diag" else 1e300
+            for e in (left, right, whole)
+        ]
         if left.key is not None and left.key == right.flipped:
             return None
         smallest = min(entries)
@@ -203,7 +213,7 @@ class Products:
             if middle.kind != "diag" or not self.syrk or middle.value is None or not self.nonnegative(middle.value):
                 return None
             root = diagonal(self.tape.function("sqrt", middle.value), middle.rows)
-            right = self.element([root, *elements[half + 1:]])
+            right = self.element([root, *elements[half + 1 :]])
         else:
             right = self.element(elements[half:])
         if right.kind != "dense":
@@ -252,9 +262,9 @@ class Products:
             case "perm":
                 return tape.make("commutation", (), e.data, shape, host=False)
             case "kron":
-                return e.data[3]()      # type: ignore[no-any-return]
+                return e.data[3]()  # type: ignore[no-any-return]
             case "lazy":
-                return e.data[2]()      # type: ignore[no-any-return]
+                return e.data[2]()  # type: ignore[no-any-return]
         raise AssertionError(e.kind)
 
     def multiply(self, left: Element, right: Element) -> Element:
@@ -272,7 +282,7 @@ class Products:
         a_kind, b_kind = left.kind, right.kind
         if a_kind == "unit" or b_kind == "unit":
             if left.cols == 1:
-                pass        # an outer product
+                pass  # an outer product
             elif b_kind == "unit":
                 assert right.value is not None
                 array = self.array(left)
@@ -319,7 +329,7 @@ class Products:
     def _outer(self, left: Element, right: Element) -> Value:
         """Column times row."""
         tape, shape = self.tape, (left.rows, right.cols)
-        if right.cols == 1:     # a column times a number doesn't occur in the normal form
+        if right.cols == 1:  # a column times a number doesn't occur in the normal form
             return tape.mul(self.array(left), self.array(right))
         if left.kind == "ones":
             return tape.spread(tape.row(self.array(right)), shape)
@@ -348,7 +358,7 @@ class Products:
         if e.kind == "perm":
             m, n = e.data if not flipped else e.data[::-1]
             return tape.make("vec", (tape.t(tape.make("unvec", (x,), (m, n), (m, n))),), None, x.shape)
-        return e.data[1](x, flipped)    # type: ignore[no-any-return]
+        return e.data[1](x, flipped)  # type: ignore[no-any-return]
 
 
 def vector(shape: tuple[Any, Any]) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@
 After lowering, before writing.  `expand` rebuilds the values below some outputs bottom-up; which operations stay depends
 on the target's set of native ones.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +14,7 @@ from matcalc.language.syntax import postorder
 from matcalc.output.code.values import Tape, Value, is_gram
 
 Rule = Callable[[Value, tuple[Value, ...]], Value | None]
-FEW = 2         # solves with one matrix that are cheaper than its inverse
+FEW = 2  # solves with one matrix that are cheaper than its inverse
 
 
 def topological(roots: Iterable[Value]) -> list[Value]:
@@ -47,7 +48,7 @@ def expand(tape: Tape, roots: Sequence[Value], native: frozenset[str]) -> list[V
 
     def rule(v: Value, args: tuple[Value, ...]) -> Value | None:
         match v.op:
-            case "neg" if args[0].op == "outer":       # a vector has fewer signs than a matrix
+            case "neg" if args[0].op == "outer":  # a vector has fewer signs than a matrix
                 a, b = args[0].args
                 return tape.make("outer", (tape.neg(a), b), None, v.shape)
             case "softmax" if "softmax" not in native or v.args[0] in logsum:
@@ -58,14 +59,18 @@ def expand(tape: Tape, roots: Sequence[Value], native: frozenset[str]) -> list[V
                 return tape.add(top, tape.entrywise("log", total))
             case "neg" if args[0].op == "sub" and uses.get(v.args[0], 0) == 1:
                 return tape.entrywise("sub", *args[0].args[::-1])
-            case "mul" if "mul_mask" in native and any(a.op == "step" and a.shape == v.shape for a in v.args) and v.args[0].shape == v.args[1].shape:
+            case "mul" if (
+                "mul_mask" in native
+                and any(a.op == "step" and a.shape == v.shape for a in v.args)
+                and v.args[0].shape == v.args[1].shape
+            ):
                 k = 1 if v.args[1].op == "step" else 0
                 return tape.make("mul_mask", (args[1 - k], new_args(tape, args[k])), None, v.shape)
             case "sigmoid" if "sigmoid" not in native:
                 x = args[0]
-                if tape.neg(v.args[0]) in soft:     # σ(x) = e^-softplus(-x)
+                if tape.neg(v.args[0]) in soft:  # σ(x) = e^-softplus(-x)
                     return tape.function("exp", tape.neg(rule(soft[tape.neg(v.args[0])], (tape.neg(x),)) or x))
-                if v.args[0] in soft:               # σ(x) = e^(x - softplus(x))
+                if v.args[0] in soft:  # σ(x) = e^(x - softplus(x))
                     return tape.function("exp", tape.sub(x, rule(soft[v.args[0]], (x,)) or x))
                 if "overflow" in native:
                     return tape.entrywise("div", one, tape.entrywise("add", one, tape.function("exp", tape.neg(x))))
@@ -81,7 +86,9 @@ def expand(tape: Tape, roots: Sequence[Value], native: frozenset[str]) -> list[V
                 if "logaddexp" in native and plain(v.args[0])[0] not in logistic and tape.neg(v.args[0]) not in soft:
                     return tape.entrywise("logaddexp", zero, args[0])
                 decay = tape.function("exp", tape.neg(tape.function("abs", x)))
-                return tape.entrywise("add", tape.entrywise("maximum", tape.neg(x) if negated else x, zero), tape.entrywise("log1p", decay))
+                return tape.entrywise(
+                    "add", tape.entrywise("maximum", tape.neg(x) if negated else x, zero), tape.entrywise("log1p", decay)
+                )
             case "relu" if "relu" not in native:
                 return tape.entrywise("maximum", args[0], zero)
             case "step" if "step" not in native:
@@ -136,7 +143,9 @@ def wide(tape: Tape, v: Value) -> bool:
         return False
     columns, rows = tape.costs.of(b.shape[1]), tape.costs.of(b.shape[0])
     factor = b.args[0] if b.op == "t" else b
-    return columns > rows or columns == rows and is_gram(a) and factor in (a.args[0], a.args[1])     # X'X is invertible for m ≥ n only
+    return (
+        columns > rows or columns == rows and is_gram(a) and factor in (a.args[0], a.args[1])
+    )  # X'X is invertible for m ≥ n only
 
 
 def inverses(tape: Tape, roots: Sequence[Value], one_by_one: bool) -> list[Value]:

@@ -2,6 +2,7 @@
 
 The last step of code generation.  What is checked at run time: types (real floating point), shapes, and that sizes agree.
 """
+
 from __future__ import annotations
 
 import re
@@ -24,6 +25,7 @@ def version() -> str:
 
 # ---------------------------------------------------------------- documentation
 
+
 def documentation(plan: Plan, target: Target) -> list[str]:
     """Title, formulas, shapes, conditions, version."""
     subject = plan.subject
@@ -38,8 +40,10 @@ def documentation(plan: Plan, target: Target) -> list[str]:
     lines += [*(r + "," for r in rows[:-1]), rows[-1] + "." if rows[-1] else "No arguments."]
     kinds = {a.kind for a in plan.arguments if a.used}
     if "vector" in kinds and target.family == "python":
-        lines.append("A vector is one-dimensional or n×1" + ("; vectors are returned in the form they came in." if any(
-            o.kind == "vector" for o in plan.outputs) else "."))
+        lines.append(
+            "A vector is one-dimensional or n×1"
+            + ("; vectors are returned in the form they came in." if any(o.kind == "vector" for o in plan.outputs) else ".")
+        )
     if "family" in kinds:
         lines.append("A family is a sequence of arrays, one for each value of the index.")
     if subject.conditions:
@@ -57,7 +61,7 @@ CHECK = '''
 def _array(name{xp}, value, text, shape):
     """The value as a real floating-point array of the shape; a vector may come as n×1, a row as 1×n."""
     a = {asarray}
-    if not {floating}:
+    if {unreal}:
         why = "the formula holds for real arrays only" if "complex" in str(a.dtype) else "convert it to floating point first"
         raise TypeError(f"{name} has entries of type {a.dtype}: {why}")
     if len(shape) == 1 and a.ndim == 2 and a.shape[0 if text[:2] == "1×" else 1] == 1:
@@ -69,8 +73,12 @@ def _array(name{xp}, value, text, shape):
             raise ValueError(f"{name} must be {text}{known}, not " + ("×".join(map(str, getattr(value, "shape", a.shape))) if a.ndim else "a number"))
     return a
 '''
-FLOATING = {"numpy": 'a.dtype.kind == "f"', "jax": "jnp.issubdtype(a.dtype, jnp.floating)", "torch": "a.is_floating_point()",
-            "array-api": 'xp.isdtype(a.dtype, "real floating")'}
+UNREAL = {
+    "numpy": 'a.dtype.kind != "f"',
+    "jax": "not jnp.issubdtype(a.dtype, jnp.floating)",
+    "torch": "not a.is_floating_point()",
+    "array-api": 'not xp.isdtype(a.dtype, "real floating")',
+}
 NUMBER = {
     "numpy": '''
 def _number(name, value):
@@ -137,31 +145,44 @@ def python(plan: Plan, target: Target, name: str) -> str:
     before, after = forms(plan, target)
     returned = ", ".join(returned_text(o, target, after) for o in plan.outputs)
     doc = documentation(plan, target)
-    lines = [python_signature(plan, target, name), *docstring(doc), *(f"    {line}" for line in (*before, *checks)), *(f"    {s}" for s in body)]
+    lines = [
+        python_signature(plan, target, name),
+        *docstring(doc),
+        *(f"    {line}" for line in (*before, *checks)),
+        *(f"    {s}" for s in body),
+    ]
     lines, returned = fold_return(lines, plan, returned)
     lines.append(f"    return {returned}")
     code = "\n".join(lines)
     used = helpers_of(code, target)
-    support = [h for h in used if f"{h}(" in code or True]
     parts = [code]
-    checking = "\n".join([code, *(used[h] for h in support)])
+    checking = "\n".join([code, *used.values()])
     if "_array(" in code:
         flat = "xp.reshape(a, (-1,))" if api else "a.reshape(-1)"
-        parts.append(CHECK.strip("\n").replace("{asarray}", ASARRAY[target.name]).replace("{flat}", flat).replace(
-            "{floating}", FLOATING[target.name]).replace("{xp}", ", xp" if api else ""))
+        parts.append(
+            CHECK.strip("\n")
+            .replace("{asarray}", ASARRAY[target.name])
+            .replace("{flat}", flat)
+            .replace("{unreal}", UNREAL[target.name])
+            .replace("{xp}", ", xp" if api else "")
+        )
     if "_number(" in code:
         parts.append(NUMBER[target.name].strip("\n"))
     if "_size(" in code:
         parts.append(SIZE.strip("\n"))
     if api and "_namespace(" in checking:
         parts.append(NAMESPACE.strip("\n"))
-    parts += [used[h] for h in support]
+    parts += used.values()
     whole = "\n\n\n".join(parts)
     imports = ["from __future__ import annotations", ""]
     standard = [line for prefix, line in target.imports.items() if prefix == "math." and re.search(r"(?<![\w.])math\.", whole)]
     if api:
         standard.append("from typing import Any")
-    library = [line for prefix, line in target.imports.items() if prefix != "math." and re.search(rf"(?<![\w.]){re.escape(prefix)}", whole)]
+    library = [
+        line
+        for prefix, line in target.imports.items()
+        if prefix != "math." and re.search(rf"(?<![\w.]){re.escape(prefix)}", whole)
+    ]
     imports += [*standard, "", *library] if standard and library else [*standard, *library]
     head = f'"""{plan.subject.title[:-1]}, for {target.title}; needs no matcalc."""'
     return "\n".join([head, *imports]).rstrip("\n") + "\n\n\n" + whole + "\n"
@@ -214,7 +235,8 @@ def python_checks(plan: Plan, target: Target, used: set[str]) -> list[str]:
                 counts[f.name] = counts.get(f.name, 0) + 1
     needed = used | {s for s, k in counts.items() if k > 1}
     for a in sorted(arrays, key=lambda a: any(not isinstance(s, sp.Symbol | sp.Integer) for s in axes(a))):
-        shape, found = [], []
+        shape: list[str] = []
+        found: list[tuple[str, str] | None] = []
         for i, s in enumerate(axes(a)):
             text, new, extra = axis(s, known, plan.names, f"{a.name}.shape[{i}]")
             shape.append("..." if i and s == axes(a)[0] and shape[0] == "None" else text)
@@ -224,11 +246,11 @@ def python_checks(plan: Plan, target: Target, used: set[str]) -> list[str]:
         tuple_text = f"({shape[0]},)" if len(shape) == 1 else f"({', '.join(shape)})"
         xp = "xp, " if api else ""
         lines.append(f'{a.name} = _array("{a.symbol}", {xp}{a.name}, "{a.text}", {tuple_text})')
-        new = [f for f in found if f and f[0] in needed]
-        if len(new) == 2 and len(found) == 2 and all(f[1] == f"{a.name}.shape[{i}]" for i, f in enumerate(found) if f):
-            lines.append(f"{plan.names[new[0][0]]}, {plan.names[new[1][0]]} = {a.name}.shape")
+        told = [f for f in found if f and f[0] in needed]
+        if len(told) == 2 and all(f[1] == f"{a.name}.shape[{i}]" for i, f in enumerate(told)):
+            lines.append(f"{plan.names[told[0][0]]}, {plan.names[told[1][0]]} = {a.name}.shape")
         else:
-            lines += [f"{plan.names[n]} = {e}" for n, e in new]
+            lines += [f"{plan.names[n]} = {e}" for n, e in told]
     for a in plan.arguments:
         if a.kind == "number" and a.used:
             like = f", {arrays[0].name if arrays else None}" if api else ""
@@ -259,8 +281,16 @@ def axis(s: Any, known: set[str], names: Mapping[str, str], found: str) -> tuple
         symbol = next(f for f in s.free_symbols if f.name == name)
         rest = sp.cancel(s / symbol)
         if symbol not in rest.free_symbols:
-            return "None", (name, f"{found} // {polynomial(rest, names, '**')[0]}" if rest.is_Symbol or rest.is_Integer
-                            else f"{found} // ({polynomial(rest, names, '**')[0]})"), []
+            return (
+                "None",
+                (
+                    name,
+                    f"{found} // {polynomial(rest, names, '**')[0]}"
+                    if rest.is_Symbol or rest.is_Integer
+                    else f"{found} // ({polynomial(rest, names, '**')[0]})",
+                ),
+                [],
+            )
         rest = sp.expand(s - symbol)
         if symbol not in rest.free_symbols:
             return "None", (name, f"{found} - ({polynomial(rest, names, '**')[0]})"), []
@@ -278,7 +308,11 @@ def forms(plan: Plan, target: Target) -> tuple[list[str], Mapping[str, str]]:
     if "vector" in kinds:
         own = [a for a in vectors if a.symbol in plan.subject.wrt] or vectors
         if own:
-            test = two.format(own[0].name) if len(own) == 1 else f"any({two.format('v')} for v in ({', '.join(a.name for a in own)}))"
+            test = (
+                two.format(own[0].name)
+                if len(own) == 1
+                else f"any({two.format('v')} for v in ({', '.join(a.name for a in own)}))"
+            )
             lines.append(f"column = {test}")
             wrap["vector"] = wide.format("{}", "(-1, 1)") + " if column else {}"
     if "row" in kinds:
@@ -339,7 +373,7 @@ end
 def matlab(plan: Plan, target: Target, name: str) -> str:
     """The text of a MATLAB function file."""
     writer = Writer(target, plan.names, {a.name for a in plan.arguments} | {name}, "")
-    body = [s for s in writer.statements([(o.name, o.value) for o in plan.outputs], plan.known)]
+    body = writer.statements([(o.name, o.value) for o in plan.outputs], plan.known)
     used = writer.sizes_used | argument_sizes(body, plan)
     outs = ", ".join(o.name for o in plan.outputs)
     head = f"function {outs if len(plan.outputs) == 1 else f'[{outs}]'} = {name}({', '.join(a.name for a in ordered(plan))})"
@@ -355,7 +389,8 @@ def matlab(plan: Plan, target: Target, name: str) -> str:
     known |= {a.symbol for a in plan.arguments if a.kind in ("size", "index")}
     needed = used | {s for s, k in counts.items() if k > 1}
     for a in sorted(arrays, key=lambda a: any(not isinstance(s, sp.Symbol | sp.Integer) for s in (a.rows, a.cols))):
-        shape, found = [], []
+        shape: list[str] = []
+        found: list[tuple[str, str]] = []
         for i, s in enumerate((a.rows, a.cols)):
             text, new, _ = axis(s, known, plan.names, f"size({a.name}, {i + 1})")
             shape.append(f"size({a.name}, 1)" if i and s == a.rows and shape[0] == "NaN" else "NaN" if text == "None" else text)
@@ -383,13 +418,21 @@ def ordered(plan: Plan) -> list[Argument]:
 
 # ---------------------------------------------------------------- Julia
 
+
 def julia(plan: Plan, target: Target, name: str) -> str:
     """The text of a Julia function, with a method that takes its arguments by keyword."""
     writer = Writer(target, plan.names, {a.name for a in plan.arguments} | {name}, "")
     body = writer.statements([(o.name, o.value) for o in plan.outputs], plan.known)
     used = writer.sizes_used | argument_sizes(body, plan)
-    types = {"number": "Real", "size": "Integer", "index": "Integer", "vector": "AbstractVector{<:AbstractFloat}",
-             "matrix": "AbstractMatrix{<:AbstractFloat}", "row": "AbstractVector{<:AbstractFloat}", "family": "AbstractVector"}
+    types = {
+        "number": "Real",
+        "size": "Integer",
+        "index": "Integer",
+        "vector": "AbstractVector{<:AbstractFloat}",
+        "matrix": "AbstractMatrix{<:AbstractFloat}",
+        "row": "AbstractVector{<:AbstractFloat}",
+        "family": "AbstractVector",
+    }
     arguments = [a for a in ordered(plan) if a.used]
     head = f"function {name}({', '.join(f'{a.name}::{types[a.kind]}' for a in arguments)})"
     if len(head) > WIDTH:
@@ -415,9 +458,19 @@ def julia(plan: Plan, target: Target, name: str) -> str:
                 checks.append(f'    size({a.name}, {i + 1}) == {text} || throw(DimensionMismatch("{message}"))')
     returned = ", ".join(f"permutedims({o.name})" if o.kind == "row" else o.name for o in plan.outputs)
     doc = ['"""', f"    {name}({', '.join(a.name for a in arguments)})", "", *documentation(plan, target), '"""']
-    keywords = f"{name}(; {', '.join(a.name for a in ordered(plan) if a.used)}" + "".join(
-        f", {a.name}=nothing" for a in ordered(plan) if not a.used) + f") = {name}({', '.join(a.name for a in arguments)})"
-    lines = [*(d.replace("\\", "\\\\").replace("$", "\\$") for d in doc), head, *checks, *(f"    {s}" for s in body), f"    return {returned}", "end"]
+    keywords = (
+        f"{name}(; {', '.join(a.name for a in ordered(plan) if a.used)}"
+        + "".join(f", {a.name}=nothing" for a in ordered(plan) if not a.used)
+        + f") = {name}({', '.join(a.name for a in arguments)})"
+    )
+    lines = [
+        *(d.replace("\\", "\\\\").replace("$", "\\$") for d in doc),
+        head,
+        *checks,
+        *(f"    {s}" for s in body),
+        f"    return {returned}",
+        "end",
+    ]
     code = "\n".join(lines)
     parts = [code, keywords] if arguments else [code]
     parts += helpers_of(code, target).values()

@@ -3,6 +3,7 @@
 The one place of matcalc that compiles text.  The text is always our own output: names of symbols are reduced to letters,
 digits and underscores, numbers are written by Python, and what the user typed appears in it only as documentation.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
@@ -28,10 +29,10 @@ def load(source: str, name: str, symbols: Mapping[str, str], idle: Iterable[str]
     `idle` are names that were declared but don't occur; they may be given and change nothing.
     """
     space: dict[str, Any] = {"__name__": f"matcalc_{name}"}
-    exec(compile(source, f"<matcalc {name}>", "exec"), space)      # noqa: S102
+    exec(compile(source, f"<matcalc {name}>", "exec"), space)  # noqa: S102
     function: Callable[..., Any] = space[name]
-    code = function.__code__        # type: ignore[attr-defined]
-    spelt = dict(symbols) | {n: n for n in code.co_varnames[:code.co_argcount]}
+    code = function.__code__
+    spelt = dict(symbols) | {n: n for n in code.co_varnames[: code.co_argcount]}
     ignored = set(idle)
 
     @wraps(function)
@@ -42,10 +43,13 @@ def load(source: str, name: str, symbols: Mapping[str, str], idle: Iterable[str]
             if key is None and given in ignored:
                 continue
             if key is None:
-                raise ArgumentTypeError("unknown-variable", f"there is no argument {given}",
-                                        hint=near(given, list(spelt)) or f"the arguments are {', '.join(dict.fromkeys(spelt.values()))}")
+                raise ArgumentTypeError(
+                    "unknown-variable",
+                    f"there is no argument {given}",
+                    hint=near(given, list(spelt)) or f"the arguments are {', '.join(dict.fromkeys(spelt.values()))}",
+                )
             known[key] = array
-        missing = [n for n in required(function)[len(args):] if n not in known]
+        missing = [n for n in required(function)[len(args) :] if n not in known]
         if missing:
             raise ArgumentTypeError("missing-argument", f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
         try:
@@ -59,10 +63,10 @@ def load(source: str, name: str, symbols: Mapping[str, str], idle: Iterable[str]
                 raise
             raise ArgumentTypeError("argument-type", str(error)) from None
 
-    checked.source = source     # type: ignore[attr-defined]
+    checked.source = source  # type: ignore[attr-defined]
     return checked
 
 
 def required(function: Callable[..., Any]) -> list[str]:
-    code, defaults = function.__code__, function.__defaults__ or ()     # type: ignore[attr-defined]
-    return list(code.co_varnames[:code.co_argcount - len(defaults)])
+    code, defaults = function.__code__, function.__defaults__ or ()
+    return list(code.co_varnames[: code.co_argcount - len(defaults)])

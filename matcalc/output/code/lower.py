@@ -4,9 +4,10 @@ The value of a function and its derivative are lowered on one tape, so that they
 becomes a `Term`: a product that is not yet associated, a diagonal, an inverse that may turn into a solve, or an array.
 Arrays are made when somebody needs them.
 """
+
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,15 +19,41 @@ from matcalc.language.syntax import postorder
 from matcalc.output.code.chains import Element, Products, dense, diagonal, vector
 from matcalc.output.code.values import ONE, Costs, Tape, Value, is_number, nonnegative
 from matcalc.terms.build import Terms, is_array
-from matcalc.terms.nodes import MatrixFunction, ScalarFunction, SumOver, op_name
+from matcalc.terms.nodes import MatrixFunction, ScalarFunction, SumOver
 from matcalc.terms.operations import TABLE
 from matcalc.terms.view import view
 
 # operations on dense matrices that targets offer or define, by the number of their array operands
-OPAQUE = {"expm": 1, "logm": 1, "sqrtm": 1, "dexpm": 2, "dlogm": 2, "dsqrtm": 2, "adj": 1, "lower": 1, "upper": 1, "lowerhalf": 1,
-          "eigvals": 1, "eigvecs": 1, "eigvec_max": 1, "eigvec_min": 1, "singvec_left": 1, "singvec_right": 1, "lambda_max": 1,
-          "lambda_min": 1, "sigma_max": 1, "nuclear": 1, "rank": 1, "vech": 1, "blockinner": 2, "blocksum": 2, "khatrirao": 2,
-          "cholesky": 1, "im2col": 1, "col2im": 1}
+OPAQUE = {
+    "expm": 1,
+    "logm": 1,
+    "sqrtm": 1,
+    "dexpm": 2,
+    "dlogm": 2,
+    "dsqrtm": 2,
+    "adj": 1,
+    "lower": 1,
+    "upper": 1,
+    "lowerhalf": 1,
+    "eigvals": 1,
+    "eigvecs": 1,
+    "eigvec_max": 1,
+    "eigvec_min": 1,
+    "singvec_left": 1,
+    "singvec_right": 1,
+    "lambda_max": 1,
+    "lambda_min": 1,
+    "sigma_max": 1,
+    "nuclear": 1,
+    "rank": 1,
+    "vech": 1,
+    "blockinner": 2,
+    "blocksum": 2,
+    "khatrirao": 2,
+    "cholesky": 1,
+    "im2col": 1,
+    "col2im": 1,
+}
 SCALAR_OPS = {"Max": "maximum"}
 
 
@@ -43,7 +70,7 @@ class Term:
     coefficient: Value | None = None
     parts: list[Term] | None = None
     array: Value | None = None
-    shared: bool = False    # several nodes use it, so it is worth computing by itself
+    shared: bool = False  # several nodes use it, so it is worth computing by itself
 
 
 class Lowering:
@@ -57,10 +84,10 @@ class Lowering:
         self.products = Products(self.tape, syrk=syrk, nonnegative=self.is_nonnegative)
         self.size_names = frozenset(sizes)
         self.invertible = frozenset(invertible)
-        self.bound: dict[str, Value] = {}       # names of earlier lines
+        self.bound: dict[str, Value] = {}  # names of earlier lines
         self.made: dict[Any, Term] = {}
         self.uses: dict[Any, int] = {}
-        self.indices: dict[str, str] = {}       # the loops that are open: index name → index name
+        self.indices: dict[str, str] = {}  # the loops that are open: index name → index name
         self._definite: dict[Any, bool] = {}
 
     def is_nonnegative(self, value: Value) -> bool:
@@ -170,17 +197,22 @@ class Lowering:
         def apply(x: Value, flipped: bool) -> Value:
             return self.tape.total([self.applied(p, x, flipped) for p in parts])
 
-        return Element("lazy", term.rows, term.cols, None,
-                       (each, apply, lambda: self.array(term), sum(self.form_cost(p) for p in parts)), ("lazy", id(term)),
-                       ("lazy-t", id(term)))
+        return Element(
+            "lazy",
+            term.rows,
+            term.cols,
+            None,
+            (each, apply, lambda: self.array(term), sum(self.form_cost(p) for p in parts)),
+            ("lazy", id(term)),
+            ("lazy-t", id(term)),
+        )
 
     def applied(self, term: Term, x: Value, flipped: bool) -> Value:
         """A term times a vector."""
         elements, c = self.elements(term)
-        cols, rows = (term.rows, term.cols) if flipped else (term.cols, term.rows)
+        cols = term.rows if flipped else term.cols
         if flipped:
             elements = self.flip(elements)
-        del rows
         return self.products.value([*elements, dense(x, cols, ONE, self.tape)], c)
 
     def apply_cost(self, term: Term) -> float:
@@ -191,7 +223,8 @@ class Lowering:
         total = 0.0
         for e in self.elements(term)[0]:
             total += {"diag": size(e.rows), "ones": size(e.cols), "unit": 1.0, "perm": size(e.rows)}.get(
-                e.kind, float(e.data[0]) if e.kind in ("kron", "lazy") else 2 * size(e.rows) * size(e.cols))
+                e.kind, float(e.data[0]) if e.kind in ("kron", "lazy") else 2 * size(e.rows) * size(e.cols)
+            )
         return total
 
     def form_cost(self, term: Term) -> float:
@@ -243,7 +276,13 @@ class Lowering:
         match op:
             case "scale":
                 c, inner = self.array(terms[0]), terms[1]
-                if inner.parts is not None and inner.array is None and len(inner.parts) and not inner.shared and self.as_diagonal(inner):
+                if (
+                    inner.parts is not None
+                    and inner.array is None
+                    and len(inner.parts)
+                    and not inner.shared
+                    and self.as_diagonal(inner)
+                ):
                     return self.of_element(diagonal(tape.mul(c, self.as_diagonal(inner) or c), rows))
                 elements, d = self.elements(inner)
                 if len(elements) == 1 and elements[0].kind == "dense":
@@ -278,7 +317,7 @@ class Lowering:
             case "softmax":
                 axis = int(data[0]) if data else 0
                 x = self.array(terms[0])
-                if x.rank == 1 and (axis == 0) != (cols == 1):     # each entry alone
+                if x.rank == 1 and (axis == 0) != (cols == 1):  # each entry alone
                     return Term(rows, cols, [Element("ones", rows, cols, key=("ones", rows, cols), flipped=("ones", cols, rows))])
                 return self.of_value(tape.make("softmax", (self.full(x),), None if x.rank == 1 else axis, x.shape), rows, cols)
             case "commutation":
@@ -287,11 +326,15 @@ class Lowering:
             case "unit":
                 index = data[0] if data else node.operands[0]
                 value = tape.number(index) if index.is_Number else self.index(index)
-                return self.of_element(Element("unit", rows, cols, value, None, ("unit", id(value), rows), ("unit-t", id(value), rows)))
+                return self.of_element(
+                    Element("unit", rows, cols, value, None, ("unit", id(value), rows), ("unit-t", id(value), rows))
+                )
             case "vec":
                 return self.of_value(tape.make("vec", (self.full(self.array(terms[0])),), None, vector((rows, cols))), rows, cols)
             case "unvec":
-                return self.of_value(tape.make("unvec", (self.full(self.array(terms[0])),), (rows, cols), (rows, cols)), rows, cols)
+                return self.of_value(
+                    tape.make("unvec", (self.full(self.array(terms[0])),), (rows, cols), (rows, cols)), rows, cols
+                )
             case "pinv":
                 return self.pinv(operands[0], terms[0], rows, cols)
             case "blocks":
@@ -301,7 +344,7 @@ class Lowering:
         if op in TABLE and TABLE[op].entrywise:
             return self.of_value(tape.function(op, self.array(terms[0])), rows, cols)
         if op in OPAQUE:
-            arrays = tuple(self.two_axes(self.array(t), t) for t in terms[:OPAQUE[op]])
+            arrays = tuple(self.two_axes(self.array(t), t) for t in terms[: OPAQUE[op]])
             parameters = tuple(data) if data else None
             return self.of_value(tape.make(op, arrays, parameters, vector((rows, cols))), rows, cols)
         raise UnsupportedError("no-code", f"there is no code for `{op}`", hint="define it by other operations of the language")
@@ -341,7 +384,7 @@ class Lowering:
         eyes = [p for p in sums if (d := self.as_diagonal(p)) is not None and d.op == "spread"]
         if len(eyes) != 1 or any(p not in eyes and all(1 not in (e.rows, e.cols) for e in p.elements) for p in sums):
             return None
-        parts = []
+        parts: list[Term] = []
         for p in sums:
             elements, c = self.elements(p)
             if p in eyes:
@@ -377,7 +420,9 @@ class Lowering:
         tape, k = self.tape, operands[1]
         inner = terms[0]
         if not k.is_Integer:
-            return self.of_value(tape.make("matrix_power", (self.full(self.array(inner)), self.array(self.made[k])), None, (n, n)), n, n)
+            return self.of_value(
+                tape.make("matrix_power", (self.full(self.array(inner)), self.array(self.made[k])), None, (n, n)), n, n
+            )
         count = int(k)
         elements, c = self.elements(inner)
         if len(elements) > 1 or c is not None:
@@ -392,7 +437,6 @@ class Lowering:
 
     def diag(self, node: Any, inner: Term, rows: Any, cols: Any) -> Term:
         """A vector as a diagonal matrix, or the diagonal of a matrix."""
-        tape = self.tape
         if cols != 1:
             return self.of_element(diagonal(self.array(inner), rows))
         return self.of_value(self.diagonal_of(inner), rows, cols)
@@ -409,8 +453,11 @@ class Lowering:
         if len(elements) == 1 or len(elements) > 24:
             return self._diagonal_array(self.array(inner))
         table, n = self.products.plan(elements), len(elements)
-        best = min(range(n - 1), key=lambda k: table[0, k][0] + table[k + 1, n - 1][0] + self._forms(table[0, k][2], table[k + 1, n - 1][2]))
-        left, right = self.products.element(elements[:best + 1]), self.products.element(elements[best + 1:])
+        best = min(
+            range(n - 1),
+            key=lambda k: table[0, k][0] + table[k + 1, n - 1][0] + self._forms(table[0, k][2], table[k + 1, n - 1][2]),
+        )
+        left, right = self.products.element(elements[: best + 1]), self.products.element(elements[best + 1 :])
         if left.kind == "diag" or right.kind == "diag":
             (d, other) = (left, right) if left.kind == "diag" else (right, left)
             assert d.value is not None
@@ -458,7 +505,7 @@ class Lowering:
         """Π base^k, with logistic quotients recognised and one division at most."""
         tape = self.tape
         rest = list(powers)
-        for i, (base, k) in enumerate(powers):      # (1 + e^x)^-k
+        for i, (base, k) in enumerate(powers):  # (1 + e^x)^-k
             inner = exponent_of_logistic(base)
             if inner is None or not (k.is_Integer and k < 0):
                 continue
@@ -471,7 +518,7 @@ class Lowering:
                 rest[j] = (rest[j][0], rest[j][1] - pairs)
                 rest.append((tape.function("sigmoid", x), sign * pairs))
                 count -= pairs
-                if count:       # 1/(1 + e^x) = 1 − σ(x)
+                if count:  # 1/(1 + e^x) = 1 − σ(x)
                     rest.append((tape.sub(tape.number(ONE), tape.function("sigmoid", x)), count))
             else:
                 rest.append((tape.function("sigmoid", tape.neg(x)), count))
@@ -485,14 +532,14 @@ class Lowering:
         """A ⊗ B: applied to a vector by two products, vec(B X A')."""
         tape, (left, right) = self.tape, terms
         (m, n), (p, q) = (left.rows, left.cols), (right.rows, right.cols)
-        size = tape.costs.of
+        size = self.tape.costs.of
 
         def apply(x: Value, flipped: bool) -> Value:
             a, b = self.elements(left), self.elements(right)
             first, second = (a[0], b[0]) if not flipped else (self.flip(a[0]), self.flip(b[0]))
             (r, s), (u, v) = ((m, n), (p, q)) if not flipped else ((n, m), (q, p))
             matrix = tape.make("unvec", (x,), (v, s), vector((v, s)))
-            c = a[1] if b[1] is None else b[1] if a[1] is None else tape.mul(a[1], b[1])
+            c = a[1] if b[1] is None else b[1] if a[1] is None else tape.mul(a[1], b[1])  # the numbers in front
             made = self.products.value([*second, dense(matrix, v, s, tape), *self.flip(first)], c)
             return tape.make("vec", (made,), None, (r * u,)) if made.rank == 2 else made
 
@@ -500,7 +547,9 @@ class Lowering:
             return self.kron_array(left, right, rows, cols, c)
 
         cost = 2 * (size(p) * size(q) * size(n) + size(p) * size(n) * size(m))
-        element = Element("kron", rows, cols, None, (cost, apply, form, form), ("kron", id(left), id(right)), ("kron-t", id(left), id(right)))
+        element = Element(
+            "kron", rows, cols, None, (cost, apply, form, form), ("kron", id(left), id(right)), ("kron-t", id(left), id(right))
+        )
         return self.of_element(element)
 
     def kron_array(self, left: Term, right: Term, rows: Any, cols: Any, c: Value | None = None) -> Value:
@@ -509,8 +558,11 @@ class Lowering:
         if c is not None:
             entries = tape.costs.entries
             first = self.as_diagonal(right) is not None or (
-                self.as_diagonal(left) is None and entries((left.rows, left.cols)) <= entries((right.rows, right.cols)))
-            scaled = Term(*((left.rows, left.cols) if first else (right.rows, right.cols)), *self.elements(left if first else right))
+                self.as_diagonal(left) is None and entries((left.rows, left.cols)) <= entries((right.rows, right.cols))
+            )
+            scaled = Term(
+                *((left.rows, left.cols) if first else (right.rows, right.cols)), *self.elements(left if first else right)
+            )
             scaled.coefficient = c if scaled.coefficient is None else tape.mul(c, scaled.coefficient)
             left, right = (scaled, right) if first else (left, scaled)
         a, b = self.as_diagonal(left), self.as_diagonal(right)
@@ -636,7 +688,7 @@ class Lowering:
         if op in TABLE and TABLE[op].entrywise:
             return tape.function(op, self.number_of(operands[0]))
         if op in OPAQUE:
-            return tape.make(op, tuple(self.two_axes(self.array(self.made[a]), self.made[a]) for a in operands[:OPAQUE[op]]))
+            return tape.make(op, tuple(self.two_axes(self.array(self.made[a]), self.made[a]) for a in operands[: OPAQUE[op]]))
         raise UnsupportedError("no-code", f"there is no code for `{op}`", hint="define it by other operations of the language")
 
     def scalar_product(self, operands: Iterable[Any]) -> Value:
@@ -659,7 +711,7 @@ class Lowering:
         a = self.full(self.array(term))
         if not log:
             return tape.make("det", (a,))
-        if self.definite(node):     # log det A = 2 Σ log L_ii
+        if self.definite(node):  # log det A = 2 Σ log L_ii
             lower = tape.make("chol", (a,), None, a.shape)
             return tape.mul(tape.number(S(2)), tape.sum(tape.function("log", tape.make("diagonal", (lower,), None, a.shape[:1]))))
         return tape.make("logdet", (a,))
@@ -688,7 +740,7 @@ class Lowering:
         table = products.plan([*elements, *elements], cyclic=True)
         best: tuple[float, int, int] | None = None
         for i in range(n):
-            for j in range(i + 1, i + n):       # P = i..j-1, Q = j..i+n-1
+            for j in range(i + 1, i + n):  # P = i..j-1, Q = j..i+n-1
                 if j >= n and i == 0 and j > n:
                     continue
                 left, right = table[i, j - 1], table[j, i + n - 1]
@@ -699,9 +751,9 @@ class Lowering:
         whole = self._whole(elements, table)
         double = [*elements, *elements]
         if whole is not None and whole[0] < best[0]:
-            return tape.trace(products.value(double[whole[1]:whole[1] + n]))
+            return tape.trace(products.value(double[whole[1] : whole[1] + n]))
         _, i, j = best
-        left_, right_ = products.element(double[i:j]), products.element(double[j:i + n])
+        left_, right_ = products.element(double[i:j]), products.element(double[j : i + n])
         if left_.kind == "diag" or right_.kind == "diag":
             d, other = (left_, right_) if left_.kind == "diag" else (right_, left_)
             assert d.value is not None
@@ -709,7 +761,11 @@ class Lowering:
                 assert other.value is not None
                 return tape.sum(tape.mul(d.value, other.value))
             diag = self._diagonal_array(products.array(other))
-            return tape.mul(d.value.args[0], tape.trace(products.array(other))) if d.value.op == "spread" else tape.dot(d.value, diag)
+            return (
+                tape.mul(d.value.args[0], tape.trace(products.array(other)))
+                if d.value.op == "spread"
+                else tape.dot(d.value, diag)
+            )
         return tape.vdot(products.array(left_), tape.t(products.array(right_)))
 
     def _whole(self, elements: list[Element], table: dict[tuple[int, int], Any]) -> tuple[float, int] | None:
@@ -750,10 +806,6 @@ def exponent_of_logistic(a: Value) -> Value | None:
     if is_number(y, 1):
         x, y = y, x
     return y.args[0] if is_number(x, 1) and y.op == "exp" else None
-
-
-def reciprocal(_: Callable[..., Any]) -> Mapping[str, Any]:
-    return {}
 
 
 __all__ = ["Lowering", "Term"]

@@ -4,6 +4,7 @@ Between a result and the writing of a function.  A `Plan` holds the outputs on o
 derivative first, of which the cheaper is kept; the arguments in the order of the question; and the sizes that are known
 from the arrays.
 """
+
 from __future__ import annotations
 
 import re
@@ -31,11 +32,11 @@ class Argument:
     """One argument: `kind` is number, vector, row, matrix, family (of arrays, by an index), size or index."""
 
     symbol: str
-    name: str       # as it is written in code
+    name: str  # as it is written in code
     kind: str
     rows: Any
     cols: Any
-    text: str       # its shape, as people write it
+    text: str  # its shape, as people write it
     used: bool = True
 
 
@@ -62,12 +63,12 @@ class Subject:
     store: Terms
     typed: Any
     wrt: tuple[str, ...]
-    lines: tuple[tuple[str, Any], ...]      # name, term
+    lines: tuple[tuple[str, Any], ...]  # name, term
     outputs: tuple[tuple[str, Any], ...]
     title: str
     formulas: tuple[str, ...]
     conditions: tuple[str, ...] = ()
-    symmetric: bool = False         # whether the derivative is, whatever it looks like
+    symmetric: bool = False  # whether the derivative is, whatever it looks like
     definitions: tuple[tuple[str, Node], ...] = ()
 
 
@@ -78,9 +79,9 @@ class Plan:
     subject: Subject
     outputs: tuple[Output, ...]
     arguments: tuple[Argument, ...]
-    names: Mapping[str, str]            # symbol or size → its name in code
-    known: Mapping[Value, str]          # intermediates that have a name in the program
-    sizes: frozenset[str]               # sizes that the code may use
+    names: Mapping[str, str]  # symbol or size → its name in code
+    known: Mapping[Value, str]  # intermediates that have a name in the program
+    sizes: frozenset[str]  # sizes that the code may use
 
 
 def plan(subject: Subject, target: Target, sizes: Mapping[str, int]) -> Plan:
@@ -98,12 +99,12 @@ def plan(subject: Subject, target: Target, sizes: Mapping[str, int]) -> Plan:
         values = [balanced(low, made[n], e, subject.symmetric and n != "value") for n, e in wanted]
         lines = [n for n, v in low.bound.items() if v.args]
         expanded = expand(low.tape, [*values, *(low.bound[n] for n in lines)], target.native)
-        values = expanded[:len(wanted)]
+        values = expanded[: len(wanted)]
         if target.views:
             values = [low.tape.make("copy", (v,), None, v.shape) if aliased(v) else v for v in values]
         total = work(low, values)
         if best is None or total < best[0] * (1 - 1e-9):
-            best = total, values, low, dict(zip(lines, expanded[len(wanted):], strict=True))
+            best = total, values, low, dict(zip(lines, expanded[len(wanted) :], strict=True))
     assert best is not None
     _, values, low, bound = best
     outputs = tuple(Output(n, v, *store.shape(e)) for (n, e), v in zip(wanted, values, strict=True))
@@ -150,7 +151,7 @@ def work(low: Lowering, values: Sequence[Value]) -> float:
             total += 2 * size * entries((v.args[0].shape[1],))
         elif v.op in ("solve", "solve_chol", "inv", "chol", "pinv", "det", "logdet", "solve_spd"):
             n = entries(v.args[0].shape[:1])
-            total += {"inv": 2, "pinv": 20}.get(v.op, 2 / 3) * n ** 3 + (2 * n * size if "solve" in v.op else 0)
+            total += {"inv": 2, "pinv": 20}.get(v.op, 2 / 3) * n**3 + (2 * n * size if "solve" in v.op else 0)
         elif v.args:
             total += max([size, *(entries(a.shape) for a in v.args)]) if v.op not in ("t", "col", "row") else 0
         total += 50 if v.args else 0
@@ -169,6 +170,7 @@ def needs_inverse(store: Terms, roots: Iterable[Any]) -> set[Any]:
 
 # ---------------------------------------------------------------- sizes
 
+
 def size_names_of(typed: Any) -> frozenset[str]:
     """Every name of a size in the question."""
     found = set(typed.sizes)
@@ -181,10 +183,14 @@ def check_sizes(sizes: Mapping[str, int], typed: Any, known: frozenset[str]) -> 
     """The hints, if they are sizes of the question and don't contradict it."""
     for name, value in sizes.items():
         if name not in known:
-            hint = near(name, known) or (f"the sizes are {', '.join(sorted(known))}" if known else "no size in the question has a name")
+            hint = near(name, known) or (
+                f"the sizes are {', '.join(sorted(known))}" if known else "no size in the question has a name"
+            )
             raise DeclarationError("unknown-size", f"{name} is not a size of this expression", hint=hint)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise DeclarationError("bad-size", f"{name}={value} is not a size", hint="a size is a positive integer, such as m=1000")
+            raise DeclarationError(
+                "bad-size", f"{name}={value} is not a size", hint="a size is a positive integer, such as m=1000"
+            )
     for a in typed.assumptions:
         if a.kind != "order":
             continue
@@ -207,8 +213,10 @@ def side_value(node: Node, sizes: Mapping[str, int]) -> int | None:
 
 # ---------------------------------------------------------------- arguments
 
-def arguments_of(subject: Subject, target: Target, size_names: frozenset[str], values: Sequence[Value],
-                 bound: Mapping[str, Value]) -> tuple[tuple[Argument, ...], dict[str, str]]:
+
+def arguments_of(
+    subject: Subject, target: Target, size_names: frozenset[str], values: Sequence[Value], bound: Mapping[str, Value]
+) -> tuple[tuple[Argument, ...], dict[str, str]]:
     """Arguments in the order of the question, then what only the answer has (a direction), then sizes that no array has."""
     typed = subject.typed
     exprs = [e for _, e in (*subject.lines, *subject.outputs)]
@@ -265,7 +273,7 @@ def shape_in(exprs: Sequence[Any], symbol: str) -> tuple[Any, Any] | None:
     for e in exprs:
         for s in e.atoms(sp.MatrixSymbol):
             if s.name == symbol:
-                return tuple(s.shape)   # type: ignore[return-value]
+                return tuple(s.shape)  # type: ignore[return-value]
     return None
 
 
@@ -279,7 +287,8 @@ def known_sizes(a: Argument) -> set[str]:
     if a.kind == "family":
         return set()
     return {s.name for s in (a.rows, a.cols) if isinstance(s, sp.Symbol)} | {
-        s.name for s in (a.rows, a.cols) if not isinstance(s, sp.Symbol) and len(s.free_symbols) == 1 for s in s.free_symbols}
+        s.name for s in (a.rows, a.cols) if not isinstance(s, sp.Symbol) and len(s.free_symbols) == 1 for s in s.free_symbols
+    }
 
 
 def sizes_in(v: Value) -> set[str]:
@@ -307,6 +316,7 @@ def sanitized(symbol: str, taken: set[str]) -> str:
 
 
 # ---------------------------------------------------------------- names of a program
+
 
 def named_values(subject: Subject, low: Lowering, values: Sequence[Value]) -> dict[Value, str]:
     """The intermediates that the program gave a name, by that name."""

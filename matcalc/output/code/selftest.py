@@ -3,6 +3,7 @@
 The point is drawn here, with the declared properties and assumptions, and written out as literals, so that the file needs
 neither matcalc nor a random generator, and runs the same in every target.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -25,8 +26,9 @@ class Variable:
 
     symbol: str
     kind: str
-    structure: str | None = None
-    along: str | None = None        # the symbol of the direction in the answer
+    structure: str | None = None  # how the entries of a direction hang together
+    along: str | None = None  # the symbol of the direction in the answer
+    once: bool = False  # whether entries that move together are counted once
 
 
 def selftest(result: Any, plan: Plan, target: Target, name: str) -> str:
@@ -37,13 +39,22 @@ def selftest(result: Any, plan: Plan, target: Target, name: str) -> str:
         if result.kind not in KINDS or getattr(result.question, "second", None) or getattr(result, "flipped", False):
             raise UnsupportedError("no-self-test", f"there is no self-test for a {result.kind} of this layout")
         typed = result.question.typed
-        variables = [Variable(result.wrt, result.kind, result.structure, getattr(result, "direction", None))]
+        structure = result.structure or implied(result.question.declaration(result.wrt).properties)
+        variables = [
+            Variable(result.wrt, result.kind, structure, getattr(result, "direction", None), result.structure is not None)
+        ]
     point = drawn(typed)
     values, directions = data(typed, point, variables)
     for a in plan.arguments:
         if a.symbol not in values:
             values[a.symbol] = point.dims.get(a.symbol, 1)
     return {"python": python, "julia": julia, "matlab": matlab}[target.family](plan, variables, values, directions, target, name)
+
+
+def implied(properties: frozenset[str]) -> str | None:
+    """The structure that a declared property gives to a variable taken as free: the value may rely on it."""
+    symmetric = "symmetric" if properties & {"symmetric", "spd", "psd"} else None
+    return next((w for w in ("diagonal", "skew", "lower", "upper") if w in properties), symmetric)
 
 
 def drawn(typed: Any) -> Point:
@@ -105,15 +116,22 @@ def flat(x: Any) -> list[float]:
     return [x] if not isinstance(x, list) else [row[j] for j in range(len(x[0])) for row in x]
 
 
-LIMIT = {False: ("1e-5", "1e-6"), True: ("1e-3", "1e-4")}     # step and tolerance, of first and second differences
+LIMIT = {False: ("1e-5", "1e-6"), True: ("1e-3", "1e-4")}  # step and tolerance, of first and second differences
 
 
 # ---------------------------------------------------------------- Python
 
-LIBRARY = {"numpy": "np.array({})", "array-api": "np.array({})", "jax": "jnp.array({})", "torch": "torch.tensor({}, dtype=torch.float64)"}
+LIBRARY = {
+    "numpy": "np.array({})",
+    "array-api": "np.array({})",
+    "jax": "jnp.array({})",
+    "torch": "torch.tensor({}, dtype=torch.float64)",
+}
 
 
-def python(plan: Plan, variables: list[Variable], values: dict[str, Any], directions: list[Any], target: Target, name: str) -> str:
+def python(
+    plan: Plan, variables: list[Variable], values: dict[str, Any], directions: list[Any], target: Target, name: str
+) -> str:
     make = LIBRARY[target.name]
 
     def literal(x: Any) -> str:
@@ -135,26 +153,48 @@ def python(plan: Plan, variables: list[Variable], values: dict[str, Any], direct
         moved = f'{{**point, "{x}": point["{x}"] + step * direction}}' if x else "point"
         second = v.kind in SECOND
         h, limit = LIMIT[second]
-        claim = {"gradient": weighed(v.structure), "derivative": "claimed", "differential": "claimed", "jacobian": "claimed.reshape(-1, d.size) @ d",
-                 "hessian": "d @ claimed.reshape(d.size, d.size) @ d", "hvp": "claimed.T.reshape(-1) @ d", "quadratic": "claimed"}[v.kind]
-        slope = f"(moved({h}) - 2 * moved(0.0) + moved(-{h})) / {h}**2" if second else f"(moved({h}) - moved(-{h})) / {float(h) * 2:g}"
-        lines += ["", f"    direction = {literal(d)}", "", "    def moved(step: float) -> np.ndarray:", f"        return np.asarray({name}(**{moved})[0])", "",
-                  f"    claimed = np.asarray({name}(**point)[{i + 1}])", "    d = np.asarray(direction).T.reshape(-1)", f"    claimed = {claim}",
-                  f"    slope = {slope}" if v.kind != "jacobian" else f"    slope = ({slope}).T.reshape(-1)",
-                  "    error = np.abs(claimed - slope).max() / max(1.0, np.abs(slope).max())",
-                  f'    print(f"{v.kind} by {v.symbol}, along a direction: relative error {{error:.1e}}")',
-                  f"    if not error < {limit}:", '        raise SystemExit("the self-test failed")']
+        claim = {
+            "gradient": weighed(v),
+            "derivative": "claimed",
+            "differential": "claimed",
+            "jacobian": "claimed.reshape(-1, d.size) @ d",
+            "hessian": "d @ claimed.reshape(d.size, d.size) @ d",
+            "hvp": "claimed.T.reshape(-1) @ d",
+            "quadratic": "claimed",
+        }[v.kind]
+        slope = (
+            f"(moved({h}) - 2 * moved(0.0) + moved(-{h})) / {h}**2"
+            if second
+            else f"(moved({h}) - moved(-{h})) / {float(h) * 2:g}"
+        )
+        lines += [
+            "",
+            f"    direction = {literal(d)}",
+            "",
+            "    def moved(step: float) -> np.ndarray:",
+            f"        return np.asarray({name}(**{moved})[0])",
+            "",
+            f"    claimed = np.asarray({name}(**point)[{i + 1}])",
+            "    d = np.asarray(direction).T.reshape(-1)",
+            f"    claimed = {claim}",
+            f"    slope = {slope}" if v.kind != "jacobian" else f"    slope = ({slope}).T.reshape(-1)",
+            "    error = np.abs(claimed - slope).max() / max(1.0, np.abs(slope).max())",
+            f'    print(f"{v.kind} by {v.symbol}, along a direction: relative error {{error:.1e}}")',
+            f"    if not error < {limit}:",
+            '        raise SystemExit("the self-test failed")',
+        ]
     return "\n\n" + "\n".join(lines) + "\n"
 
 
-def weighed(structure: str | None) -> str:
-    """⟨G, D⟩, where each pair of entries that move together counts once."""
-    if structure in ("symmetric", "skew"):
+def weighed(v: Variable) -> str:
+    """⟨G, D⟩; of a constrained derivative, each pair of entries that move together counts once."""
+    if v.once and v.structure in ("symmetric", "skew"):
         return "(np.tril(claimed) * np.asarray(direction)).sum()"
     return "(claimed.T.reshape(-1) * d).sum()"
 
 
 # ---------------------------------------------------------------- MATLAB and Julia
+
 
 def rows(x: Any, vector: bool = False) -> str:
     """An array as MATLAB and Julia both write it."""
@@ -163,7 +203,9 @@ def rows(x: Any, vector: bool = False) -> str:
     return "[" + ("; " if not vector else ", ").join(" ".join(repr(v) for v in row) for row in x) + "]"
 
 
-def matlab(plan: Plan, variables: list[Variable], values: dict[str, Any], directions: list[Any], target: Target, name: str) -> str:
+def matlab(
+    plan: Plan, variables: list[Variable], values: dict[str, Any], directions: list[Any], target: Target, name: str
+) -> str:
     used = [a for a in plan.arguments if a.used] + [a for a in plan.arguments if not a.used]
     lines = ["", "%!test"]
     for a in used:
@@ -176,12 +218,24 @@ def matlab(plan: Plan, variables: list[Variable], values: dict[str, Any], direct
         second = v.kind in SECOND
         h, limit = LIMIT[second]
         moved = ", ".join(f"{a.name} + t * d" if a.symbol == v.symbol and a.used else a.name for a in used)
-        pairs = f"sum(sum(tril({g}) .* d))" if v.structure in ("symmetric", "skew") else f"sum(sum({g} .* d))"
-        claim = {"gradient": pairs, "derivative": g, "differential": g, "jacobian": f"{g} * d(:)", "hessian": f"d(:)' * {g} * d(:)",
-                 "hvp": f"sum(sum({g} .* d))", "quadratic": g}[v.kind]
+        pairs = f"sum(sum(tril({g}) .* d))" if v.once and v.structure in ("symmetric", "skew") else f"sum(sum({g} .* d))"
+        claim = {
+            "gradient": pairs,
+            "derivative": g,
+            "differential": g,
+            "jacobian": f"{g} * d(:)",
+            "hessian": f"d(:)' * {g} * d(:)",
+            "hvp": f"sum(sum({g} .* d))",
+            "quadratic": g,
+        }[v.kind]
         slope = f"(moved({h}) - 2 * f + moved(-{h})) / {h}^2" if second else f"(moved({h}) - moved(-{h})) / {float(h) * 2:g}"
-        lines += [f"%! d = {rows(d)};", f"%! moved = @(t) {name}({moved});", f"%! slope = {slope};", f"%! claimed = {claim};",
-                  f"%! assert(claimed(:), slope(:), {limit} * max(1, max(abs(slope(:)))));"]
+        lines += [
+            f"%! d = {rows(d)};",
+            f"%! moved = @(t) {name}({moved});",
+            f"%! slope = {slope};",
+            f"%! claimed = {claim};",
+            f"%! assert(claimed(:), slope(:), {limit} * max(1, max(abs(slope(:)))));",
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -201,15 +255,36 @@ def julia(plan: Plan, variables: list[Variable], values: dict[str, Any], directi
     for i, (v, d) in enumerate(zip(variables, directions, strict=True)):
         second = v.kind in SECOND
         h, limit = LIMIT[second]
-        moved = ", ".join(f"{a.name} .+ t .* d" if a.symbol == v.symbol and isinstance(d, list) else f"{a.name} + t * d" if a.symbol == v.symbol
-                          else a.name for a in used)
-        pairs = "sum(tril(g) .* d)" if v.structure in ("symmetric", "skew") else "sum(g .* d)"
-        claim = {"gradient": pairs, "derivative": "g", "differential": "g", "jacobian": "g * vec(d)", "hessian": "vec(d)' * g * vec(d)",
-                 "hvp": "sum(g .* d)", "quadratic": "g"}[v.kind]
-        slope = f"(moved({h}) - 2 * moved(0.0) + moved(-{h})) / {h}^2" if second else f"(moved({h}) - moved(-{h})) / {float(h) * 2:g}"
-        lines += ["    let d = " + literal(d), f"        moved(t) = {name}({moved})[1]", f"        g = {name}({arguments})[{i + 2}]",
-                  f"        slope = {slope}", f"        claimed = {claim}",
-                  "        error = maximum(abs, vec(collect(claimed)) .- vec(collect(slope))) / max(1, maximum(abs, slope))",
-                  f'        println("{v.kind} by {v.symbol}, along a direction: relative error ", error)',
-                  f'        error < {limit} || Base.error("the self-test failed")', "    end"]
+        moved = ", ".join(
+            f"{a.name} .+ t .* d"
+            if a.symbol == v.symbol and isinstance(d, list)
+            else f"{a.name} + t * d"
+            if a.symbol == v.symbol
+            else a.name
+            for a in used
+        )
+        pairs = "sum(tril(g) .* d)" if v.once and v.structure in ("symmetric", "skew") else "sum(g .* d)"
+        claim = {
+            "gradient": pairs,
+            "derivative": "g",
+            "differential": "g",
+            "jacobian": "g * vec(d)",
+            "hessian": "vec(d)' * g * vec(d)",
+            "hvp": "sum(g .* d)",
+            "quadratic": "g",
+        }[v.kind]
+        slope = (
+            f"(moved({h}) - 2 * moved(0.0) + moved(-{h})) / {h}^2" if second else f"(moved({h}) - moved(-{h})) / {float(h) * 2:g}"
+        )
+        lines += [
+            "    let d = " + literal(d),
+            f"        moved(t) = {name}({moved})[1]",
+            f"        g = {name}({arguments})[{i + 2}]",
+            f"        slope = {slope}",
+            f"        claimed = {claim}",
+            "        error = maximum(abs, vec(collect(claimed)) .- vec(collect(slope))) / max(1, maximum(abs, slope))",
+            f'        println("{v.kind} by {v.symbol}, along a direction: relative error ", error)',
+            f'        error < {limit} || Base.error("the self-test failed")',
+            "    end",
+        ]
     return "\n".join([*lines, "end"]) + "\n"

@@ -2,6 +2,7 @@
 
 The first step of code generation: it knows results and listings, the later steps only terms.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -13,9 +14,16 @@ from matcalc.output.code.plan import Subject, noun
 from matcalc.terms.build import Terms, is_array
 from matcalc.terms.view import translate, view
 
-LONGEST = 1000      # of a formula in the documentation
-LEFT = {"gradient": "∇f({x})", "jacobian": "∂f/∂{x}", "hessian": "∇²f({x})", "derivative": "∂f/∂{x}", "hvp": "∇²f({x}) {v}",
-        "quadratic": "D²f({x})[{v}, {v}]", "differential": "df"}
+LONGEST = 1000  # of a formula in the documentation
+LEFT = {
+    "gradient": "∇f({x})",
+    "jacobian": "∂f/∂{x}",
+    "hessian": "∇²f({x})",
+    "derivative": "∂f/∂{x}",
+    "hvp": "∇²f({x}) {v}",
+    "quadratic": "D²f({x})[{v}, {v}]",
+    "differential": "df",
+}
 
 
 def shown(expr: Any) -> str:
@@ -53,25 +61,49 @@ def of_result(result: Any, what: str) -> Subject:
     title = f"{names[what]} of f" + ("." if what == "value" else f" by {x}.")
     lines = [("f", shown(function))]
     if what != "value":
-        lines.append((LEFT.get(result.kind, word(result.kind)).format(x=x, v=getattr(result, "direction", None) or "V"), shown(expr)))
+        lines.append(
+            (LEFT.get(result.kind, word(result.kind)).format(x=x, v=getattr(result, "direction", None) or "V"), shown(expr))
+        )
     width = max(len(left) for left, _ in lines)
-    outputs = {"value": (("value", function),), "derivative": ((noun(result.kind), expr),), "both": (("value", function), (noun(result.kind), expr))}
+    outputs = {
+        "value": (("value", function),),
+        "derivative": ((noun(result.kind), expr),),
+        "both": (("value", function), (noun(result.kind), expr)),
+    }
     wrt = tuple(n for n in (result.wrt, getattr(result.question, "second", None)) if n)
-    return Subject(store, result.question.typed, wrt, (), outputs[what], title, tuple(f"{left:{width}} = {text}" for left, text in lines),
-                   tuple(result.conditions) if what != "value" else (), result.kind == "hessian" and len(wrt) == 1,
-                   tuple(getattr(result.question.typed, "definitions", ())))
+    return Subject(
+        store,
+        result.question.typed,
+        wrt,
+        (),
+        outputs[what],
+        title,
+        tuple(f"{left:{width}} = {text}" for left, text in lines),
+        tuple(result.conditions) if what != "value" else (),
+        result.kind == "hessian" and len(wrt) == 1,
+        tuple(getattr(result.question.typed, "definitions", ())),
+    )
 
 
 def word(kind: str) -> str:
     """A kind in a sentence."""
-    return {"jacobian": "Jacobian", "hessian": "Hessian", "hvp": "Hessian–vector product", "quadratic": "second derivative along a direction"}.get(
-        kind, kind)
+    return {
+        "jacobian": "Jacobian",
+        "hessian": "Hessian",
+        "hvp": "Hessian–vector product",
+        "quadratic": "second derivative along a direction",
+    }.get(kind, kind)
 
 
 def product_of(result: Any) -> Subject | None:
     """The answer applied to an array, where it is made of Kronecker products: without forming it."""
     store, _, expr = functions(result)
-    if result.kind not in ("hessian", "jacobian") or not is_array(expr) or getattr(result.question, "second", None) or getattr(result, "flipped", False):
+    if (
+        result.kind not in ("hessian", "jacobian")
+        or not is_array(expr)
+        or getattr(result.question, "second", None)
+        or getattr(result, "flipped", False)
+    ):
         return None
     ops = {view(store, n)[0] for n in postorder([expr], lambda n: view(store, n)[1])}
     d = result.question.declaration(result.wrt)
@@ -89,7 +121,15 @@ def product_of(result: Any) -> Subject | None:
     x = letter(result.wrt)
     left = LEFT[result.kind].format(x=x)
     title = f"The {word(result.kind)} of f by {x} times {name}, without forming the matrix."
-    return Subject(store, result.question.typed, (name,), (), (("product", applied),), title, (f"unvec({left} vec({name})) = {shown(applied)}",))
+    return Subject(
+        store,
+        result.question.typed,
+        (name,),
+        (),
+        (("product", applied),),
+        title,
+        (f"unvec({left} vec({name})) = {shown(applied)}",),
+    )
 
 
 def of_program(passed: Any) -> Subject:
@@ -111,8 +151,16 @@ def of_program(passed: Any) -> Subject:
     text = passed.unicode.splitlines()
     formulas = tuple(t if len(t) <= LONGEST else t[:LONGEST] + " …" for t in text[:60]) + (("…",) if len(text) > 60 else ())
     names = ", ".join(letter(n) for n in wrt)
-    return Subject(store, passed.program.typed, tuple(wrt), tuple(lines), tuple(outputs), f"The value and the gradients by {names}.", formulas,
-                   tuple(passed.conditions))
+    return Subject(
+        store,
+        passed.program.typed,
+        tuple(wrt),
+        tuple(lines),
+        tuple(outputs),
+        f"The value and the gradients by {names}.",
+        formulas,
+        tuple(passed.conditions),
+    )
 
 
 def subject_of(result: Any, what: str) -> Subject:

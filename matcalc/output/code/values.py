@@ -5,6 +5,7 @@ once.  Vectors have one axis, rows as well as columns; a matrix with a size 1 is
 `spread` marks an array whose entries are those of a smaller one.  Sizes are sympy expressions, compared as such;
 `Costs` gives them numbers, by which products are associated.
 """
+
 from __future__ import annotations
 
 import math
@@ -16,9 +17,36 @@ from sympy import Expr, Integer, Rational, S, Symbol
 
 Size = Any
 ONE = S.One
-TYPICAL = 256       # a size that nobody has given a number
-ENTRYWISE = frozenset({"exp", "log", "sqrt", "abs", "sign", "step", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan",
-                       "sigmoid", "relu", "softplus", "gelu", "silu", "erf", "Phi", "log1p", "expm1", "neg"})
+TYPICAL = 256  # a size that nobody has given a number
+ENTRYWISE = frozenset(
+    {
+        "exp",
+        "log",
+        "sqrt",
+        "abs",
+        "sign",
+        "step",
+        "sin",
+        "cos",
+        "tan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "asin",
+        "acos",
+        "atan",
+        "sigmoid",
+        "relu",
+        "softplus",
+        "gelu",
+        "silu",
+        "erf",
+        "Phi",
+        "log1p",
+        "expm1",
+        "neg",
+    }
+)
 ARITHMETIC = frozenset({"add", "sub", "mul", "div", "pow", "logaddexp", "maximum"})
 # values that are never negative, whatever their arguments
 NONNEGATIVE = frozenset({"exp", "abs", "sqrt", "sigmoid", "relu", "softplus", "Phi", "step", "softmax", "sumsq", "ones", "size"})
@@ -33,7 +61,7 @@ class Value:
     data: Any
     shape: tuple[Size, ...]
     order: int
-    host: bool = False      # a number made of sizes and constants, known without looking at an array
+    host: bool = False  # a number made of sizes and constants, known without looking at an array
     loops: frozenset[str] = frozenset()
 
     @property
@@ -59,7 +87,7 @@ class Costs:
         if isinstance(size, Symbol):
             if size.name in self.sizes:
                 return float(self.sizes[size.name])
-            return TYPICAL * 4.0 ** sum(a == size for a, _ in self.larger)
+            return float(TYPICAL * 4 ** sum(bool(a == size) for a, _ in self.larger))
         try:
             return max(1.0, float(size.subs({s: self.of(s) for s in size.free_symbols})))
         except TypeError:
@@ -74,12 +102,20 @@ class Tape:
 
     def __init__(self, costs: Costs, symmetric: Iterable[str] = (), syrk: bool = False) -> None:
         self.costs, self.syrk = costs, syrk
-        self.declared = frozenset(symmetric)        # arguments that are symmetric matrices
+        self.declared = frozenset(symmetric)  # arguments that are symmetric matrices
         self._made: dict[Any, Value] = {}
         self._equal: dict[Value, bool] = {}
 
-    def make(self, op: str, args: tuple[Value, ...] = (), data: Any = None, shape: tuple[Size, ...] = (), *, host: bool | None = None,
-             loops: frozenset[str] | None = None) -> Value:
+    def make(
+        self,
+        op: str,
+        args: tuple[Value, ...] = (),
+        data: Any = None,
+        shape: tuple[Size, ...] = (),
+        *,
+        host: bool | None = None,
+        loops: frozenset[str] | None = None,
+    ) -> Value:
         key = (op, tuple(id(a) for a in args), data)
         got = self._made.get(key)
         if got is None:
@@ -228,7 +264,7 @@ class Tape:
         if flipped is not None:
             return self.entrywise("neg", flipped)
         if a.shape == b.shape and a.rank and is_leaf(a) and not is_leaf(b):
-            return self.entrywise("neg", self.entrywise("sub", b, a))      # b is a temporary, in which NumPy can subtract
+            return self.entrywise("neg", self.entrywise("sub", b, a))  # b is a temporary, in which NumPy can subtract
         return self.entrywise("sub", a, b)
 
     def total(self, parts: Iterable[Value]) -> Value:
@@ -268,7 +304,11 @@ class Tape:
             if a.op == "div" and is_number(a.args[0], 1):
                 return self.div(b, a.args[1])
             if a.op == "number" and isinstance(a.data, Rational) and a.data.p in (1, -1) and a.data.q != 1 and b.rank:
-                return self.neg(self.div(b, self.number(a.data.q * ONE))) if a.data.p < 0 else self.div(b, self.number(a.data.q * ONE))
+                return (
+                    self.neg(self.div(b, self.number(a.data.q * ONE)))
+                    if a.data.p < 0
+                    else self.div(b, self.number(a.data.q * ONE))
+                )
         if a is b and a.op == "sqrt":
             return a.args[0]
         if self.known("mul", b, a):
@@ -305,7 +345,7 @@ class Tape:
         if k == 1:
             return a
         if a.op == "number" and k.is_Number and (a.data > 0 or k.is_Integer):
-            return self.number(a.data ** k)
+            return self.number(a.data**k)
         if k.is_Number and k.is_negative:
             return self.div(self.number(ONE), self.power(a, -k))
         if k == Rational(1, 2):
@@ -541,9 +581,16 @@ class Tape:
         """Whether a is a symmetric matrix but for rounding."""
         got = self._equal.get(a)
         if got is None:
-            got = a.rank == 2 and (a.op == "input" and a.data in self.declared or is_gram(a) or self.symmetric(a)
-                                   or a.op in EVEN and self._evenly(a, self.equals_transpose)
-                                   or a.op in ("inv", "expm", "logm", "sqrtm", "pinv", "adj", "matrix_power") and self.equals_transpose(a.args[0]))
+            got = a.rank == 2 and (
+                a.op == "input"
+                and a.data in self.declared
+                or is_gram(a)
+                or self.symmetric(a)
+                or a.op in EVEN
+                and self._evenly(a, self.equals_transpose)
+                or a.op in ("inv", "expm", "logm", "sqrtm", "pinv", "adj", "matrix_power")
+                and self.equals_transpose(a.args[0])
+            )
             self._equal[a] = got
         return got
 
@@ -610,7 +657,11 @@ def nonnegative(a: Value, positive: Callable[[str], bool] = lambda _: False) -> 
             return a.args[0] is a.args[1] or all(nonnegative(x, positive) for x in a.args)
         case "sub":
             x, y = a.args
-            return is_number(x, 1) and y.op in ("sigmoid", "softmax", "Phi", "pow2") and (y.op != "pow2" or y.args[0].op in ("tanh", "sin", "cos"))
+            return (
+                is_number(x, 1)
+                and y.op in ("sigmoid", "softmax", "Phi", "pow2")
+                and (y.op != "pow2" or y.args[0].op in ("tanh", "sin", "cos"))
+            )
     return False
 
 

@@ -3,6 +3,7 @@
 What is used once and is short stands where it is used; what is used twice, or makes a line too long, gets a name that
 says what it is (`Ax`, `XtX`, `r`).  Names never clash with those of the target or of the arguments.
 """
+
 from __future__ import annotations
 
 import math
@@ -17,14 +18,41 @@ from matcalc.output.code.expand import topological
 from matcalc.output.code.targets import ADD, ATOM, FACTOR, MATMUL, MUL, TARGETS, Target
 from matcalc.output.code.values import Value
 
-LINE = 72           # the longest expression inside another one
+LINE = 72  # the longest expression inside another one
 LEAVES = frozenset({"input", "number", "size", "index", "input_index"})
-FREE = frozenset({"t", "col", "row", "neg"})        # cheap enough to be written again
+FREE = frozenset({"t", "col", "row", "neg"})  # cheap enough to be written again
 FIELD = re.compile(r"\{(\d+)([ab]?)(?::([\d@]+))?\}")
 NAMED = re.compile(r"\{(s|d|i)(\d)\}")
-ROLES = {"sub": "r", "add": "s", "exp": "e", "chol": "L", "solve": "u", "solve_spd": "u", "solve_chol": "u", "dot": "q", "vdot": "q", "sqrt": "d",
-         "div": "p", "softmax": "p", "max": "top", "max0": "top", "max1": "top", "tanh": "h", "sum": "total", "sum0": "total", "sum1": "total",
-         "maximum": "h", "sigmoid": "p", "relu": "h", "softplus": "h", "det": "det", "pinv": "P", "kron": "K", "outer": "B", "step": "on"}
+ROLES = {
+    "sub": "r",
+    "add": "s",
+    "exp": "e",
+    "chol": "L",
+    "solve": "u",
+    "solve_spd": "u",
+    "solve_chol": "u",
+    "dot": "q",
+    "vdot": "q",
+    "sqrt": "d",
+    "div": "p",
+    "softmax": "p",
+    "max": "top",
+    "max0": "top",
+    "max1": "top",
+    "tanh": "h",
+    "sum": "total",
+    "sum0": "total",
+    "sum1": "total",
+    "maximum": "h",
+    "sigmoid": "p",
+    "relu": "h",
+    "softplus": "h",
+    "det": "det",
+    "pinv": "P",
+    "kron": "K",
+    "outer": "B",
+    "step": "on",
+}
 
 
 class Writer:
@@ -68,8 +96,9 @@ class Writer:
         template, _ = self.row(v)
         return sum(int(m[1]) == k for m in FIELD.finditer(template))
 
-    def _block(self, order: Sequence[Value], open_: frozenset[str], outputs: Mapping[Value, str], known: Mapping[Value, str],
-               pad: str) -> list[str]:
+    def _block(
+        self, order: Sequence[Value], open_: frozenset[str], outputs: Mapping[Value, str], known: Mapping[Value, str], pad: str
+    ) -> list[str]:
         lines: list[str] = []
         here = [v for v in order if v.loops <= open_ and v not in self.text]
         for v in here:
@@ -78,7 +107,7 @@ class Writer:
             if v.op == "loop":
                 group = self._together(v, here)
                 if group[-1] is not v:
-                    continue        # with a later one
+                    continue  # with a later one
                 names = [outputs.get(u) or known.get(u) or self.fresh("total") for u in group]
                 lines += self._loop(group, names, order, open_, known, pad)
                 self.text.update({u: (name, ATOM) for u, name in zip(group, names, strict=True)})
@@ -97,7 +126,11 @@ class Writer:
     def _inline(self, v: Value, text: str) -> bool:
         if v.op in LEAVES:
             return True
-        if v.op in FREE and self.text.get(v.args[0], ("", 0))[1] == ATOM and re.fullmatch(r"-?\w+('|\.T|\[:, None\]|\[None, :\])?", text):
+        if (
+            v.op in FREE
+            and self.text.get(v.args[0], ("", 0))[1] == ATOM
+            and re.fullmatch(r"-?\w+('|\.T|\[:, None\]|\[None, :\])?", text)
+        ):
             return v.op != "neg" or self.uses.get(v, 0) <= 1
         return self.uses.get(v, 0) <= 1 and len(text) <= LINE
 
@@ -105,13 +138,22 @@ class Writer:
         """Sums over the same range that can be computed in one loop, in order."""
         group = [u for u in here if u.op == "loop" and u.data == v.data and u.args[:2] == v.args[:2]]
         below = {id(w) for u in group for w in topological([u])}
-        between = here[here.index(group[0]):here.index(group[-1])]
-        if any(id(u) in below and any(x in group for x in u.args) for u in here) or any(x in group for u in between for x in u.args):
+        between = here[here.index(group[0]) : here.index(group[-1])]
+        if any(id(u) in below and any(x in group for x in u.args) for u in here) or any(
+            x in group for u in between for x in u.args
+        ):
             return [v]
         return group
 
-    def _loop(self, group: Sequence[Value], names: Sequence[str], order: Sequence[Value], open_: frozenset[str],
-              known: Mapping[Value, str], pad: str) -> list[str]:
+    def _loop(
+        self,
+        group: Sequence[Value],
+        names: Sequence[str],
+        order: Sequence[Value],
+        open_: frozenset[str],
+        known: Mapping[Value, str],
+        pad: str,
+    ) -> list[str]:
         first = group[0]
         index = self.names.get(first.data) or self.fresh(first.data)
         self.names[first.data] = index
@@ -121,7 +163,11 @@ class Writer:
         for u in inner:
             self.text.pop(u, None)
         lines = self._block(inner, open_ | {first.data}, {}, known, pads)
-        head = {"python": f"for {index} in range({low}, {high} + 1):", "matlab": f"for {index} = {low}:{high}", "julia": f"for {index} in {low}:{high}"}
+        head = {
+            "python": f"for {index} in range({low}, {high} + 1):",
+            "matlab": f"for {index} = {low}:{high}",
+            "julia": f"for {index} in {low}:{high}",
+        }
         adds = []
         for v, name in zip(group, names, strict=True):
             plus = " .+ " if self.target.family == "julia" and v.rank else " + "
@@ -213,8 +259,9 @@ class Writer:
             case "input":
                 if v.loops:
                     (index,) = v.loops
-                    return self.target.rows["family"][0].replace("{name}", self.names[v.data]).replace("{index}", self.names[index]).replace(
-                        "{{", "{").replace("}}", "}"), ATOM
+                    return self.target.rows["family"][0].replace("{name}", self.names[v.data]).replace(
+                        "{index}", self.names[index]
+                    ).replace("{{", "{").replace("}}", "}"), ATOM
                 return self.names[v.data], ATOM
             case "input_index" | "index":
                 return self.names[v.data], ATOM
@@ -255,9 +302,16 @@ class Writer:
         text = text.replace("{*}", ", ".join(cells)).replace("{semicolons}", "; ".join(cells))
         if v.op == "block":
             r, c = v.data
-            rows = [cells[i * c:(i + 1) * c] for i in range(r)]
-            text = text.replace("{rows}", "; ".join((" " if self.target.family == "julia" else ", ").join(
-                f"({x})" if not re.fullmatch(r"[\w.']+", x) else x for x in row) for row in rows))
+            rows = [cells[i * c : (i + 1) * c] for i in range(r)]
+            text = text.replace(
+                "{rows}",
+                "; ".join(
+                    (" " if self.target.family == "julia" else ", ").join(
+                        f"({x})" if not re.fullmatch(r"[\w.']+", x) else x for x in row
+                    )
+                    for row in rows
+                ),
+            )
             text = text.replace("{grid}", ", ".join(f"[{', '.join(row)}]" for row in rows))
             for word, join in (("{torchgrid}", "torch.cat([{}], dim=1)"), ("{concatgrid}", "xp.concat([{}], axis=1)")):
                 text = text.replace(word, ", ".join(join.format(", ".join(row)) for row in rows))
@@ -336,10 +390,15 @@ def number(c: Any) -> tuple[str, int]:
 
 
 DEFINITIONS = {
-    "erf": "erf(x) = 2/√π ∫₀ˣ exp(−t²) dt", "Phi": "Phi(x) = (1 + erf(x / √2)) / 2", "expm": "expm(A) = Σₖ Aᵏ / k!",
-    "dexpm": "dexpm(A, V) is the upper right block of expm([A, V; 0, A])", "logm": "logm(A) = V diag(log λ) V⁻¹ with A = V diag(λ) V⁻¹",
-    "sqrtm": "sqrtm(A) = V diag(√λ) V⁻¹ with A = V diag(λ) V⁻¹", "adj": "adj(A) = det(A) inv(A) for an invertible A",
-    "kron": "kron(A, B) has the blocks A[i,j] B", "vech": "vech(A) is the lower triangle, column by column",
+    "erf": "erf(x) = 2/√π ∫₀ˣ exp(−t²) dt",
+    "Phi": "Phi(x) = (1 + erf(x / √2)) / 2",
+    "expm": "expm(A) = Σₖ Aᵏ / k!",
+    "dexpm": "dexpm(A, V) is the upper right block of expm([A, V; 0, A])",
+    "logm": "logm(A) = V diag(log λ) V⁻¹ with A = V diag(λ) V⁻¹",
+    "sqrtm": "sqrtm(A) = V diag(√λ) V⁻¹ with A = V diag(λ) V⁻¹",
+    "adj": "adj(A) = det(A) inv(A) for an invertible A",
+    "kron": "kron(A, B) has the blocks A[i,j] B",
+    "vech": "vech(A) is the lower triangle, column by column",
     "rank": "rank(A) counts the singular values above rounding",
 }
 
@@ -347,7 +406,10 @@ DEFINITIONS = {
 def missing(op: str, target: Target) -> UnsupportedError:
     """A function that a target lacks: which, what it is, and who has it."""
     others = [t.name for t in TARGETS.values() if t is not target and has(t, op)]
-    parts = [f"by definition {DEFINITIONS[op]}" if op in DEFINITIONS else "", f"{', '.join(others)} can write it" if others else ""]
+    parts = [
+        f"by definition {DEFINITIONS[op]}" if op in DEFINITIONS else "",
+        f"{', '.join(others)} can write it" if others else "",
+    ]
     return UnsupportedError("no-code", f"{target.title} has no `{op}`", hint="; ".join(p for p in parts if p) or None)
 
 
