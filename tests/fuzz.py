@@ -2,7 +2,7 @@
 """Random differentiation problems, judged twice: by matcalc's own check and by the independent oracle.
 
     python tests/fuzz.py [--count N] [--seed S] [--kind gradient|jacobian|derivative|hessian]... [--depth D]
-                         [--shrink] [--longer] [--json] [--out FILE] [--only WORD]...
+                         [--shrink] [--longer] [--json] [--out FILE] [--only STATUS]... [--without WORD]...
     python tests/fuzz.py --cases FILE.toml...      the same judgement on the cases of files
 
 Each problem is a well-shaped expression drawn by `expressions.py` (seed S, S+1, … S+N−1, so that one problem can be repeated
@@ -232,6 +232,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one JSON line a failure")
     parser.add_argument("--out", type=Path, help="append failures as JSON lines to this file")
     parser.add_argument("--only", action="append", metavar="STATUS", help="report only these failures")
+    parser.add_argument("--without", action="append", default=[], metavar="WORD", help="leave out problems that contain this word")
     parser.add_argument("--cases", nargs="+", metavar="FILE", help="judge the cases of these files instead")
     args = parser.parse_args()
     kinds = args.kind or list(expressions.KINDS)
@@ -248,6 +249,8 @@ def main() -> int:
             return
         for seed in range(args.seed, args.seed + args.count):
             q = problem(seed, kinds, args.depth)
+            if any(word in str(q.term) for word in args.without):
+                continue
             yield seed, q.case(str(seed)), q
 
     for seed, case, q in problems():

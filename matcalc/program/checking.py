@@ -14,7 +14,20 @@ import numpy as np
 
 from matcalc.errors import MatcalcError
 from matcalc.language.syntax import Node
-from matcalc.numerics.check import CONVERGED, LARGE, STARTS, TOLERANCE, Check, Skipped, directions, distance, draws, reliable, restriction, richardson
+from matcalc.numerics.check import (
+    CONVERGED,
+    LARGE,
+    STARTS,
+    TOLERANCE,
+    Check,
+    Skipped,
+    directions,
+    distance,
+    draws,
+    reliable,
+    restriction,
+    richardson,
+)
 from matcalc.numerics.evaluate import Step, arguments, below, evaluate_basic, evaluate_steps, schedule
 from matcalc.numerics.functions import Array, inner, shape
 from matcalc.numerics.sample import MODES, Point, Sampler, Unmet

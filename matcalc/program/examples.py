@@ -142,7 +142,7 @@ def compare(example: Example, passed: Backprop, *, seed: int = 0) -> list[Compar
 
     text, gradients = textbook_program(example)
     typed = textbook_typed(text, example)
-    nodes = dict(typed.definitions) | {name: typed.root for name in list(gradients)[-1:]}
+    nodes = dict(typed.definitions) | dict.fromkeys(list(gradients)[-1:], typed.root)
     run, worst = Run.of(passed.listing), dict.fromkeys(gradients, 0.0)
     rng = np.random.default_rng(seed)
     sampler = Sampler.of(typed)

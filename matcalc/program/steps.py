@@ -10,8 +10,8 @@ from matcalc.api import Step
 from matcalc.calculus.explain import NAMES
 from matcalc.calculus.linearize import is_linear, is_zero
 from matcalc.calculus.simplify import Simplifier, present
-from matcalc.program.listing import Backward, Listing
 from matcalc.output.unicode import UNICODE
+from matcalc.program.listing import Backward, Listing
 from matcalc.program.writing import Writer
 from matcalc.rulebook.load import RuleBook, rule_book
 from matcalc.terms.build import is_array

@@ -28,7 +28,11 @@ def kkt(p: Problem) -> Found | None:
     rows = [affine.affine(p, c.expr) for c in p.constraints]
     if a is None or is_zero(a.linear) or any(r is None for r in rows):
         return None
-    known = [replace(r, linear=p.terms.scale(r.scale, r.linear), constant=p.terms.scale(r.scale, r.constant)) for r in rows if r is not None]
+    known = [
+        replace(r, linear=p.terms.scale(r.scale, r.linear), constant=p.terms.scale(r.scale, r.constant))
+        for r in rows
+        if r is not None
+    ]
     if p.terms.shape(p.x)[1] == 1:
         return of_vector(p, a, known)
     if len(known) != 1 or p.words & TIED:
