@@ -20,7 +20,7 @@ from matcalc.errors import (
 
 __version__ = "0.1.0"
 _LAZY = {"derive": "matcalc.api", "parse": "matcalc.api", "Result": "matcalc.api", "Step": "matcalc.api",
-         "backprop": "matcalc.program.backprop", "check": "matcalc.claims", "equal": "matcalc.claims", "solve": "matcalc.solve.methods"}
+         "backprop": "matcalc.program.backprop", "check": "matcalc.claims", "equal": "matcalc.claims", "solve": "matcalc.solving.methods"}
 
 
 def __getattr__(name: str) -> Any:

@@ -416,6 +416,8 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
             notes.append("with the entries tied by symmetry (--constrained) it is G + Gᵀ − G ⊙ I")
     simplify = Simplifier(store, (*assumption_rules(store, typed, build_all), *rewrites(store, book, raw)))
     expr = simplify(raw, expand)
+    if kind == "hessian" and question.second is None and not expand:
+        expr = simplify.symmetric(expr)
     flipped = question.transposed and kind == "gradient"
     flipped ^= turned(layout, kind, store, f, expr, notes)
     if flipped:

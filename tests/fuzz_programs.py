@@ -62,7 +62,8 @@ class Draw:
         if not known or self.rng.random() < 0.2:
             return self.variable(shape)
         unused = [d for d in known if d not in self.used]
-        chosen = self.rng.choice(unused or known) if self.rng.random() < 0.5 else known[-1 - min(int(self.rng.expovariate(0.7)), len(known) - 1)]
+        recent = known[-1 - min(int(self.rng.expovariate(0.7)), len(known) - 1)]
+        chosen = self.rng.choice(unused or known) if self.rng.random() < 0.5 else recent
         self.used.add(chosen)
         return chosen
 
@@ -98,8 +99,8 @@ def written(shape: Shape) -> str:
 def ending(rng: random.Random, name: str, shape: Shape) -> str:
     if shape == ("1", "1"):
         return rng.choice([name, f"{name}^2", f"sin({name})", f"2 {name}"])
-    return rng.choice([f"sum({name})", f"||{name}||^2", f"1/2 ||{name}||^2", f"mean({name})", f"f({name})", f"logsumexp({name})" if "1" in shape
-                       else f"sum(log(1 + exp({name})))"])
+    last = f"logsumexp({name})" if "1" in shape else f"sum(log(1 + exp({name})))"
+    return rng.choice([f"sum({name})", f"||{name}||^2", f"1/2 ||{name}||^2", f"mean({name})", f"f({name})", last])
 
 
 def is_number(s: Shape) -> bool:
@@ -122,8 +123,12 @@ def is_array(s: Shape) -> bool:
     return not is_number(s)
 
 
-def is_square(s: Shape) -> bool:
-    return is_matrix(s) and s[0] == s[1]
+def is_tall(s: Shape) -> bool:
+    return is_matrix(s) or is_column(s)
+
+
+def is_vector(s: Shape) -> bool:
+    return not is_number(s) and "1" in s
 
 
 def linear(d: Draw, s: Shape) -> str:
@@ -174,24 +179,26 @@ def normal(d: Draw, s: Shape) -> str:
 def number_of(d: Draw, s: Shape) -> str:
     shape = (d.rng.choice(SIZES), d.rng.choice((*SIZES, "1")))
     x, y = d.name(shape), d.name(shape)
-    return d.rng.choice([f"tr({x}' {y})", f"sum({x} .* {y})", f"mean({x}.^2)", f"log(1 + ||{x}||^2)", f"sqrt(1 + ||{x}||^2)", f"f({x})",
-                         f"logdet(I + {x} {x}')"])
+    return d.rng.choice([f"tr({x}' {y})", f"sum({x} .* {y})", f"mean({x}.^2)", f"log(1 + ||{x}||^2)", f"sqrt(1 + ||{x}||^2)",
+                         f"f({x})", f"logdet(I + {x} {x}')"])
 
 
 def combine(d: Draw, s: Shape) -> str:
-    x, y = d.name(s), d.name(s)
-    return d.rng.choice([f"{x} + {y}", f"{x} - {y}", f"{x} .* {y}", f"2 {x} - {y} / 3", f"{d.name(('1', '1'))} {x}", f"{x} / (1 + {d.name(('1', '1'))}^2)",
+    x, y, t = d.name(s), d.name(s), d.name(("1", "1"))
+    return d.rng.choice([f"{x} + {y}", f"{x} - {y}", f"{x} .* {y}", f"2 {x} - {y} / 3", f"{t} {x}", f"{x} / (1 + {t}^2)",
                          f"{x} ./ (1 + {y}.^2)"])
 
 
 def entrywise(d: Draw, s: Shape) -> str:
     x = d.name(s)
-    return d.rng.choice([*(f"{f}({x})" for f in SMOOTH), f"exp(-{x}.^2)", f"{x}.^2 / 2", f"log(1 + {x}.^2)", f"relu({x})" if is_array(s) else f"cos({x})"])
+    return d.rng.choice([*(f"{f}({x})" for f in SMOOTH), f"exp(-{x}.^2)", f"{x}.^2 / 2", f"log(1 + {x}.^2)", f"relu({x})"])
 
 
 def scalar_entrywise(d: Draw, s: Shape) -> str:
     x = d.name(s)
-    return d.rng.choice([f"sin({x})", f"{x}^2 / (1 + {x}^2)", f"exp(-{x}^2)", f"tanh({x})", f"sqrt(1 + {x}^2)", f"{x} {d.name(s)}", f"{x} - {d.name(s)}"])
+    y = d.name(s)
+    return d.rng.choice([f"sin({x})", f"{x}^2 / (1 + {x}^2)", f"exp(-{x}^2)", f"tanh({x})", f"sqrt(1 + {x}^2)", f"{x} {y}",
+                         f"{x} - {y}"])
 
 
 def outer(d: Draw, s: Shape) -> str:
@@ -213,11 +220,10 @@ def alias(d: Draw, s: Shape) -> str:
 
 Maker = tuple[Callable[[Shape], bool], float, Callable[[Draw, Shape], str]]
 MAKERS: list[Maker] = [
-    (is_array, 2, linear), (lambda s: is_matrix(s) or is_column(s), 3, layer), (lambda s: is_matrix(s) or is_column(s), 2, affine),
-    (lambda s: is_matrix(s) or is_column(s), 2, residual), (is_array, 1, gate), (is_matrix, 1, transposed), (is_matrix, 0.5, attention),
-    (lambda s: is_matrix(s) or is_column(s), 0.4, inverse), (is_column, 0.7, normal), (is_number, 3, number_of), (is_array, 2, combine),
-    (is_array, 2, entrywise), (is_number, 1, scalar_entrywise), (is_matrix, 0.7, outer), (is_matrix, 0.5, diagonal),
-    (lambda s: not is_number(s) and "1" in s, 0.7, axis_sum), (is_any, 0.1, alias),
+    (is_array, 2, linear), (is_tall, 3, layer), (is_tall, 2, affine), (is_tall, 2, residual), (is_array, 1, gate),
+    (is_matrix, 1, transposed), (is_matrix, 0.5, attention), (is_tall, 0.4, inverse), (is_column, 0.7, normal),
+    (is_number, 3, number_of), (is_array, 2, combine), (is_array, 2, entrywise), (is_number, 1, scalar_entrywise),
+    (is_matrix, 0.7, outer), (is_matrix, 0.5, diagonal), (is_vector, 0.7, axis_sum), (is_any, 0.1, alias),
 ]
 
 

@@ -13,9 +13,9 @@ FILES = sorted(ROOT.rglob("*.py"))
 # A stage may import those before it.  The operation table is plain data, which every stage reads; the printers need only the
 # terms; the numerics stand before the rules, which they verify, and so can't know the calculus that they check.
 STAGES = ("errors", "terms.operations", "language", "terms", "printers", "numerics", "rulebook", "calculus", "output", "api",
-          "claims", "solve", "program", "", "cli", "__main__")
+          "claims", "solving", "program", "", "cli", "__main__")
 PRINTERS = {f"output.{name}" for name in ("printer", "text", "unicode", "latex")}
-LAZY = {("errors", "output")}       # str(error) is rendered by the last stage, looked up when it is asked for
+LAZY = {("errors", "output"), ("api", "program")}       # str(error) and r.listing() come from later stages, looked up when asked for
 COMPILES = "matcalc.output.code.load"       # our own output, for `Result.function()`
 
 

@@ -60,6 +60,7 @@ WRONG = [       # expr, variable, claim, shapes, kind of the first reason, words
     ("||A x - b||^2 + lambda ||x||^2", "x", "2 A' (A x - b) + lambda x", "", "term-factor",
      "a factor 2 is missing in the term λ x", None),
     ("||A x - b||^2 + lambda ||x||^2", "x", "2 A' (A x - b) + 2 lambda x + b", "A: n×n", "extra-term", "b is too many", None),
+    ("||A x - b||^2 + lambda ||x||^2", "x", "2 A' (A x - b) + 2 lambda", "", "term", "the term 2 λ should be 2 λ x", None),
     ("(1/m) ||A x - b||^2", "x", "2 A' (A x - b)", "A: m×n", "factor", "right up to the factor 1/m", None),
     ("||X||", "X", "X", "", "factor", "1 / ‖X‖", None),
     ("a' X^2 b", "X", "a b' X'", "", "missing-term", "+ Xᵀ a bᵀ", None),

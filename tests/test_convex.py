@@ -11,9 +11,9 @@ import matcalc
 from matcalc.cli import solve as command
 from matcalc.errors import MatcalcError
 from matcalc.numerics.evaluate import evaluate
-from matcalc.solve.bounds import Bounds, Signs
-from matcalc.solve.convex import convexity
-from matcalc.solve.definite import certify
+from matcalc.solving.bounds import Bounds, Signs
+from matcalc.solving.convex import convexity
+from matcalc.solving.definite import certify
 from matcalc.terms.build import Terms
 
 # function, variable, shapes, verdict, a condition (or "")

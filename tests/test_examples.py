@@ -11,9 +11,9 @@ import matcalc.cli.programs
 from matcalc.cli import run
 from matcalc.program import examples
 
-LAYERS = ("affine-rows", "affine-columns", "linear-sample", "linear-batch", "three-layers", "mlp", "binary", "batch-norm", "batch-norm-batch",
-          "layer-norm", "rnn", "autoencoder", "lstm-gate", "attention", "gcn", "convolution", "prml-3-33", "prml-stacked", "affine-map",
-          "least-squares")
+LAYERS = ("affine-rows", "affine-columns", "linear-sample", "linear-batch", "three-layers", "mlp", "binary", "batch-norm",
+          "batch-norm-batch", "layer-norm", "rnn", "autoencoder", "lstm-gate", "attention", "gcn", "convolution", "prml-3-33",
+          "prml-stacked", "affine-map", "least-squares")
 
 
 def test_the_gallery_has_every_layer_of_the_tutorials() -> None:

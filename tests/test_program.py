@@ -78,7 +78,8 @@ def test_results_are_those_of_derive(mlp: Backprop) -> None:
     assert [r.wrt for r in mlp] == ["W2", "b2", "W1", "b1", "x"]
     for result in mlp:
         alone = matcalc.derive(MLP, wrt=result.wrt, assume=["1' y = 1"])
-        assert (result.text, result.shape, result.kind, result.conditions) == (alone.text, alone.shape, alone.kind, alone.conditions)
+        assert (result.text, result.shape, result.kind) == (alone.text, alone.shape, alone.kind)
+        assert result.conditions == alone.conditions
         assert result.check().ok
     assert mlp["b1"] is mlp[3]
     assert "b1" in mlp
@@ -111,7 +112,8 @@ def test_the_latex_is_one_aligned_environment(mlp: Backprop) -> None:
 
 
 def test_a_shared_weight_has_one_term_an_occurrence() -> None:
-    passed = backprop("h1 = W g.(h0) + U x1; h2 = W g.(h1) + U x2; l = f(h2)", wrt="W,U", shapes="W: n×n, U: n×k, h0: n, x1: k, x2: k")
+    shapes = "W: n×n, U: n×k, h0: n, x1: k, x2: k"
+    passed = backprop("h1 = W g.(h0) + U x1; h2 = W g.(h1) + U x2; l = f(h2)", wrt="W,U", shapes=shapes)
     assert backward(passed)[-2:] == ["∂l/∂W = ∇f(h₂) g.(h₁)ᵀ + δ_h1 g.(h₀)ᵀ", "∂l/∂U = ∇f(h₂) x₂ᵀ + δ_h1 x₁ᵀ"]
 
 
@@ -192,11 +194,13 @@ def test_a_convolution_is_the_direct_one() -> None:
 @pytest.mark.parametrize(("text", "shapes", "wrt", "matrix_form", "gradient"), [
     ("Σ_{n=1}^{N} ‖t_n − W' φ_n‖²", "W: k×p, φ_n: k, t_n: p", "W", "||Phi W - T||^2", "2 Phi' (Phi W - T)"),
     ("sum(i=1..N, (y_i - w'x_i)^2)", "w: d, x_i: d; y_i: scalar", "w", "||y - X w||^2", "-2 X' (y - X w)"),
-    ("sum(i=1..N, (y_i log(σ(w'x_i)) + (1 - y_i) log(1 - σ(w'x_i))))", "w: d, x_i: d; y_i: scalar", "w", None, "X' (y - sigmoid(X w))"),
+    ("sum(i=1..N, (y_i log(σ(w'x_i)) + (1 - y_i) log(1 - σ(w'x_i))))", "w: d, x_i: d; y_i: scalar", "w", None,
+     "X' (y - sigmoid(X w))"),
     ("tr(A sum(i=1..N, x_i x_i'))", "A: d×d, x_i: d", "A", "tr(A X' X)", "X' X"),
     ("1/N * sum(i=1..N, ‖A x_i - b‖²)", "A: p×d, x_i: d, b: p", "A", None, None),
 ])
-def test_sums_over_samples_can_be_stacked(text: str, shapes: str, wrt: str, matrix_form: str | None, gradient: str | None) -> None:
+def test_sums_over_samples_can_be_stacked(text: str, shapes: str, wrt: str, matrix_form: str | None,
+                                          gradient: str | None) -> None:
     made = stacked(text, shapes, wrt=[wrt])
     assert matrix_form in (None, made.text)
     result = matcalc.derive(made.text, wrt=wrt, shapes=made.shapes)
@@ -204,7 +208,8 @@ def test_sums_over_samples_can_be_stacked(text: str, shapes: str, wrt: str, matr
     assert result.check().ok
 
 
-@pytest.mark.parametrize("text", ["sum(i=1..N, det(x_i x_i' + A))", "A x", "sum(i=1..N, x_i' x_i) + x_i' x_i", "sum(i=2..N, x_i'x_i)"])
+@pytest.mark.parametrize("text", ["sum(i=1..N, det(x_i x_i' + A))", "A x", "sum(i=1..N, x_i' x_i) + x_i' x_i",
+                                  "sum(i=2..N, x_i'x_i)"])
 def test_what_cannot_be_stacked_is_said(text: str) -> None:
     with pytest.raises(matcalc.UnsupportedError) as error:
         stacked(text, "x_i: n; A: n×n; x: n")
@@ -286,12 +291,18 @@ def test_the_graph_is_drawn_where_graphviz_is(mlp: Backprop, monkeypatch: pytest
         graph.svg(mlp.listing)
     assert error.value.code == "no-graphviz"
     monkeypatch.setattr(graph.shutil, "which", lambda _: "dot")
-    monkeypatch.setattr(graph.subprocess, "run", lambda *_, input, **__: subprocess.CompletedProcess([], 0, f"<svg>{len(input)}</svg>", ""))
+
+    def drawn(*_: object, input: str, **__: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess([], 0, f"<svg>{len(input)}</svg>", "")
+
+    monkeypatch.setattr(graph.subprocess, "run", drawn)
     assert graph.svg(mlp.listing).startswith("<svg>")
 
 
-@pytest.mark.parametrize(("words", "start"), [(("--graph",), "flowchart"), (("--graph", "dot"), "digraph"), (("--to", "dot"), "digraph"),
-                                              (("--to", "latex"), r"\begin{align*}"), (("--to", "unicode"), "z = A x")])
+@pytest.mark.parametrize(("words", "start"), [
+    (("--graph",), "flowchart"), (("--graph", "dot"), "digraph"), (("--to", "dot"), "digraph"),
+    (("--to", "latex"), r"\begin{align*}"), (("--to", "unicode"), "z = A x"), (("--to", "numpy"), '"""The value and the'),
+])
 def test_the_form_of_the_output_is_chosen(words: tuple[str, ...], start: str) -> None:
     status, out, _ = console("backprop", "z = A x; l = z' z", "--wrt", "A,x", *words)
     assert status == 0
@@ -308,7 +319,8 @@ def test_steps_say_the_definition_and_the_rule(mlp: Backprop) -> None:
 def test_a_program_is_read_from_a_file_or_stdin(tmp_path: Path) -> None:
     path = tmp_path / "net.mc"
     path.write_text("# a comment\nA: m×n  # another\nx: n\nz = A x\nl = z' z\n", encoding="utf-8")
-    assert console("backprop", str(path), "--wrt", "x", "--to", "text")[:2] == (0, "z = A x\nl = ||z||^2\ndelta = 2 z\ndl_dx = A' delta\n")
+    status, out, _ = console("backprop", str(path), "--wrt", "x", "--to", "text")
+    assert (status, out) == (0, "z = A x\nl = ||z||^2\ndelta = 2 z\ndl_dx = A' delta\n")
     assert backprop(path, wrt="x")["x"].text == "2 A' (A x)"
     status, _, err = console("backprop", str(tmp_path / "none.mc"), "--wrt", "x")
     assert status == 2

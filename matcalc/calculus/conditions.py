@@ -102,6 +102,8 @@ def nonzero(x: Any, show: Any) -> Iterator[str]:
 
 def positive(terms: Terms, x: Any, show: Any) -> Iterator[str]:
     if is_array(x):
+        if always_positive(terms.form(x)):
+            return
         if not terms.has(x, "positive") and not isinstance(x, sp.OneMatrix) and not (
                 hasattr(x, "operands") and op_name(x) in ("softmax", "exp", "sigmoid", "softplus", "abs")):
             yield f"entries of {bracketed(show(x))} are positive"

@@ -52,6 +52,17 @@ class Simplifier:
                 x = other
         return x
 
+    def symmetric(self, x: Any) -> Any:
+        """A form that shows its symmetry, A'(diag(s) − s s')A, if one is found that is hardly longer."""
+        terms = self.terms
+        if is_array(x) and not same(terms.transpose(x), x):
+            flat = self.expanded(x)
+            if flat is not None:
+                other = self.repeated(flat)
+                if same(terms.transpose(other), other) and self.cost(other) <= self.cost(x) + 3:
+                    return other
+        return x
+
     def repeated(self, x: Any) -> Any:
         """Passes until nothing gets shorter: what one pass joins, the next may shorten."""
         for _ in range(4):

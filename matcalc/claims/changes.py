@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from matcalc.claims.words import words_of
 from matcalc.language.syntax import Node, same
 from matcalc.numerics.evaluate import evaluate
 from matcalc.numerics.functions import Array
+from matcalc.terms.view import view
 
 USUAL = (0, 1, -1, 2, -2, Fraction(1, 2))       # the coefficients that are tried where they can't be computed
 MOST_TWICE = 24         # edits of which pairs are tried
@@ -108,8 +110,39 @@ def missing_part(case: Case) -> Iterator[Finding]:
 
     if case.scene.agrees(whole):
         excess = cost(terms, claimed) + cost(terms, rest) - cost(terms, right)      # a natural term makes no longer formula
-        far = min(1.8, 0.25 * max(0, excess - 3))
+        far = min(1.8, 0.25 * max(0, excess - 3)) + 0.6 * is_sum(terms, rest)
         yield Finding("missing-term", 2.05 + far, f"a term is missing: {signed(case.shown(rest))}", terms.add(claimed, rest))
+
+
+def other_terms(case: Case) -> Iterator[Finding]:
+    """A term of the claim in whose place another single one belongs."""
+    if case.claim.typed is None or case.result is None or case.claim.shape != case.claim.wanted:
+        return
+    from matcalc.calculus.cost import cost
+    from matcalc.calculus.simplify import Simplifier
+
+    terms, answer = case.terms, case.result.expr
+    for term in Tree(case.claim.root, case.closed).terms():
+        if not term.top or not term.others or case.scene.exhausted:
+            continue
+        others = case.expr(term.with_node(None))
+        new = Simplifier(terms)(terms.sub(opened(terms, answer), opened(terms, others)))
+        if is_sum(terms, new) or cost(terms, new) >= cost(terms, answer):
+            continue
+
+        def whole(at: int, others: Any = others, new: Any = new) -> Array:
+            point = case.scene.points[at]
+            return evaluate(others, point.env, point.dims) + evaluate(new, point.env, point.dims)
+
+        if case.scene.agrees(whole):
+            old = case.expr(term.node) if term.sign > 0 else terms.scale(-1, case.expr(term.node))
+            yield Finding("term", 2.2, f"the term {case.shown(old)} should be {case.shown(new)}", terms.add(others, new))
+
+
+def is_sum(terms: Any, x: Any) -> bool:
+    """Whether a term is a sum, perhaps with a factor."""
+    op, operands, _ = view(terms, x)
+    return op == "add" or op == "scale" and view(terms, operands[1])[0] == "add"
 
 
 def signed(term: str) -> str:

@@ -192,7 +192,7 @@ def other_worlds(case: Case) -> Iterator[Finding]:
         if there is not None and there.holds(root):
             words, cost = f"right only if {world.words}", world.cost
             if world.kind == "diagonal" and functions:
-                cost = 2.2
+                cost = 3.3
                 words = f"you took the matrix function {functions[0]} for an entrywise one, a function of numbers: {words}"
             yield Finding(f"only-{world.kind}", cost, words, case.answer, edit=False)
 

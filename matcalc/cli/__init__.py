@@ -14,10 +14,13 @@ from difflib import get_close_matches
 
 import typer
 
-from matcalc.cli import around, claims, derivatives, programs, solve  # noqa: F401 (they register their commands)
+from matcalc.cli import around, claims, code, derivatives, programs, solve  # noqa: F401 (they register their commands)
 from matcalc.cli.app import INTERRUPTED, OK, app, refuse
 from matcalc.cli.options import shielded, unshielded
 from matcalc.errors import DeclarationError, MatcalcError
+
+ORDER = ("grad", "jac", "hess", "hvp", "diff", "backprop", "check", "solve", "code", "parse", "examples", "batch", "rules", "explain")
+app.registered_commands.sort(key=lambda command: ORDER.index(command.name or ""))
 
 
 def run(args: Sequence[str]) -> int:

@@ -27,7 +27,7 @@ def jac(asked: Options) -> int:
     return _each(asked, kind="jacobian" if asked.vec else None)
 
 
-@command(app, "hess", *QUESTION, "along", *ANSWER, panel=DERIVATIVES)
+@command(app, "hess", *QUESTION, "along", "convex", *ANSWER, panel=DERIVATIVES)
 def hess(asked: Options) -> int:
     """The Hessian of a scalar function; by a matrix its Kronecker form, with --along V the quadratic form D²f[V,V].
 
@@ -100,10 +100,19 @@ def _answer(asked: Options, wrt: str | tuple[str, ...], kind: str | None) -> int
     if asked.to is Form.json:
         from matcalc.output import json
 
-        write(json.dumps(json.of_answer(answer, check, seconds=seconds)))
+        record = json.of_answer(answer, check, seconds=seconds)
+        if asked.convex:
+            from matcalc.cli.solve import convexity_record
+
+            record |= convexity_record(answer)
+        write(json.dumps(record))
     elif asked.to is Form.rich:
         width = report.width_of(sys.stdout)
         report.show(report.layout(answer, check, width=width, steps=asked.steps, seconds=seconds), sys.stdout)
+        if asked.convex:
+            from matcalc.cli.solve import convexity_facts
+
+            report.show(report.labelled(convexity_facts(answer), width), sys.stdout)
     else:
         write(getattr(answer, asked.to.value))
         width = report.width_of(sys.stderr)

@@ -53,6 +53,7 @@ class Options:
                                         help="Only rules with this word in their name, kind or formula.")] = ""
     wrt: Annotated[list[str], _option("--wrt", metavar="X", help="The variable; repeat it for several answers.")] = field(
         default_factory=list)
+    convex: Annotated[bool, _option("--convex", help="Certify convexity or concavity by rules.")] = False
     along: Annotated[str, _option("--along", metavar="V", help="The direction; V if not given.")] = ""
     shape: Annotated[list[str], _option("-s", "--shape", metavar="DECL",
                                         help='Shapes and properties: "A: m×n, S: n×n symmetric, t: scalar".')] = field(

@@ -42,7 +42,7 @@ class ProgramForm(StrEnum):
 
 GRAPHS = (ProgramForm.mermaid, ProgramForm.dot, ProgramForm.svg)
 CODE = (ProgramForm.numpy, ProgramForm.array_api, ProgramForm.jax, ProgramForm.torch, ProgramForm.julia, ProgramForm.matlab)
-ANSWER = ("inline", "graph", "to", "steps", "no_check", "seed")
+ANSWER = ("inline", "graph", "output", "steps", "no_check", "seed")
 
 
 def _option(*names: str, help: str, metavar: str | None = None, panel: str = "The answer") -> Any:
@@ -65,10 +65,10 @@ class ProgramOptions(Options):
     stack: Annotated[bool, _option("--stack", panel="The question",
                                    help="Sums over samples x_i as matrices with the samples as rows.")] = False
     inline: Annotated[bool, _option("--inline", help="Each gradient in full, without names for what they share.")] = False
-    graph: Annotated[bool, _option("--graph", help="The computation graph instead: Mermaid; --graph dot or svg for Graphviz.")] = False
-    to: Annotated[ProgramForm, _option(     # type: ignore[assignment]
-        "--to", metavar="FORMAT", help="rich (the default), latex, unicode, text, json, mermaid, dot, svg, or code: numpy, jax, torch, "
-                                       "julia, matlab; that alone on stdout.")] = ProgramForm.rich
+    graph: Annotated[bool, _option("--graph", help="The computation graph: Mermaid; --graph dot or svg for Graphviz.")] = False
+    output: Annotated[ProgramForm, _option(
+        "--to", metavar="FORMAT", help="rich (the default), latex, unicode, text, json, mermaid, dot, svg, or code: numpy, jax, "
+                                       "torch, julia, matlab; that alone on stdout.")] = ProgramForm.rich
     steps: Annotated[bool, _option("--steps", help="Through which definition and by which rule each gradient came.")] = False
     source: Annotated[bool, _option("--source", help="Only the file, to be kept and changed: matcalc backprop reads it.")] = False
 
@@ -77,7 +77,7 @@ class ProgramOptions(Options):
         """The form asked for, `--graph` and its word included."""
         if self.drawn:
             return ProgramForm(self.drawn)
-        return ProgramForm.mermaid if self.graph and self.to is ProgramForm.rich else self.to
+        return ProgramForm.mermaid if self.graph and self.output is ProgramForm.rich else self.output
 
     def settled(self, name: str, page: str) -> ProgramOptions:
         """With the word beside `--graph` in its place, wherever it stood."""
@@ -90,11 +90,11 @@ class ProgramOptions(Options):
             first, second = second, first
         if second not in GRAPHS:
             raise DeclarationError("usage", f"a graph can't be drawn as `{second}`", hint="mermaid, dot or svg")
-        return replace(self, **{name: first, "drawn": second})
+        return replace(self, file=first, drawn=second) if name == "file" else replace(self, example=first, drawn=second)
 
 
-@command(app, "backprop", "file", "drawn", "wrt", "shape", "assume", "upstream", "stack", "rules", "syntax", *ANSWER, panel=DERIVATIVES,
-         of=ProgramOptions)
+@command(app, "backprop", "file", "drawn", "wrt", "shape", "assume", "upstream", "stack", "rules", "syntax", *ANSWER,
+         panel=DERIVATIVES, of=ProgramOptions)
 def backprop(asked: ProgramOptions) -> int:
     """All gradients of a program from one backward pass, as a textbook lists them."""
     asked = asked.settled("file", "backprop")
@@ -157,7 +157,8 @@ def program(argument: str) -> str:
     try:
         return read(f"@{argument}")
     except LanguageError as error:
-        raise LanguageError(error.code, error.message, hint='a program can also be given as text: "z = W x + b; ‖z − y‖²"') from None
+        hint = 'a program can also be given as text: "z = W x + b; ‖z − y‖²"'
+        raise LanguageError(error.code, error.message, hint=hint) from None
 
 
 def _is_file(argument: str) -> bool:
@@ -191,8 +192,8 @@ def show(passed: Backprop, asked: ProgramOptions, start: float, *, forward: bool
         write(json.dumps(own.record(passed, check, seconds=time.perf_counter() - start, inline=asked.inline)))
     elif form is ProgramForm.rich:
         width = report.width_of(sys.stdout)
-        lines = own.pretty(passed, check, width=width, seconds=time.perf_counter() - start, steps=asked.steps, inline=asked.inline,
-                           forward=forward)
+        lines = own.pretty(passed, check, width=width, seconds=time.perf_counter() - start, steps=asked.steps,
+                           inline=asked.inline, forward=forward)
         report.show(lines, sys.stdout)
     else:
         if form in GRAPHS:

@@ -17,7 +17,7 @@ from matcalc.errors import MatcalcError
 if TYPE_CHECKING:
     from matcalc.numerics.check import Check
     from matcalc.output.report import Checked, Fact, Line
-    from matcalc.solve.solution import Solution
+    from matcalc.solving.solution import Solution
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ def _one(asked: Solving, name: str) -> int:
 def _answer(asked: Solving, name: str) -> int:
     """Solve, check and write."""
     from matcalc.output import json, report
-    from matcalc.solve.methods import solve as solution_of
+    from matcalc.solving.methods import solve as solution_of
 
     text = read(asked.expr)
     start = time.perf_counter()
@@ -176,7 +176,7 @@ def record(answer: Solution, check: Check, seconds: float) -> dict[str, Any]:
 
 def convexity_facts(answer: Any) -> list[Fact]:
     """The rows that `hess --convex` adds to a report: the verdict, and the rules that show it."""
-    from matcalc.solve.convex import convexity
+    from matcalc.solving.convex import convexity
 
     found = convexity(answer)
     style = "good" if found.certified else "warn"
@@ -185,7 +185,7 @@ def convexity_facts(answer: Any) -> list[Fact]:
 
 def convexity_record(answer: Any) -> dict[str, Any]:
     """The same for JSON."""
-    from matcalc.solve.convex import convexity
+    from matcalc.solving.convex import convexity
 
     found = convexity(answer)
     return {"convexity": {"verdict": found.verdict or None, "certified": found.certified, "conditions": list(found.conditions),

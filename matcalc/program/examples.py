@@ -75,8 +75,9 @@ def read_example(path: Path) -> Example:
             key, _, rest = line.strip().partition(" ")
             said.setdefault(key, []).extend([rest.strip()] if rest.strip() else [])
     title = text.partition("\n")[0].lstrip("# ").strip()
-    return Example(path.stem, title, " ".join(said.get("from", [])), text, tuple(canonical_name(name) for name in re.split(r"[,\s]+", " ".join(said["wrt"]))),
-                   tuple(said.get("assume", [])), tuple(formula(line) for line in said.get("textbook", [])))
+    wrt = tuple(canonical_name(name) for name in re.split(r"[,\s]+", " ".join(said["wrt"])))
+    return Example(path.stem, title, " ".join(said.get("from", [])), text, wrt, tuple(said.get("assume", [])),
+                   tuple(formula(line) for line in said.get("textbook", [])))
 
 
 def formula(line: str) -> Formula:
@@ -124,7 +125,6 @@ def textbook_program(example: Example) -> tuple[str, dict[str, Formula]]:
 
     for f in example.textbook:
         name = f.name or f"grad_by_{f.of}"
-        name = name if f.name else known[f.of]
         lines.append(f"{name} = {DERIVATIVE.sub(called, f.right).strip()}")
         if f.of:
             gradients[name] = f

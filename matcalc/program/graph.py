@@ -41,7 +41,8 @@ def boxes(listing: Listing) -> Iterator[Box]:
             shape = shape_text(listing.shape_of(name))
             lines = (first if name in defined else f"{first}: {shape}", *([shape] if name in defined else ()),
                      *([gradient[name]] if name in gradient and name != listing.loss else ()))
-            kind = "loss" if name == listing.loss else "definition" if name in defined else "asked" if name in program.wrt else "variable"
+            kind = "definition" if name in defined else "asked" if name in program.wrt else "variable"
+            kind = "loss" if name == listing.loss else kind
             yield Box(name, lines, kind)
 
 
@@ -90,7 +91,8 @@ def svg(listing: Listing) -> str:
     if program is None:
         raise UnsupportedError("no-graphviz", "drawing the graph needs Graphviz, and there is no `dot` on the path",
                                hint="--graph dot or --graph mermaid writes its text")
-    made = subprocess.run([program, "-Tsvg"], input=dot(listing), text=True, encoding="utf-8", capture_output=True, check=False, timeout=60)
+    made = subprocess.run([program, "-Tsvg"], input=dot(listing), text=True, encoding="utf-8", capture_output=True, check=False,
+                          timeout=60)
     if made.returncode:
         raise UnsupportedError("no-graphviz", f"Graphviz could not draw the graph: {made.stderr.strip().splitlines()[-1:] or ''}")
     return made.stdout

@@ -406,8 +406,8 @@ def name_shared(terms: Terms, lines: Sequence[Line], names: Iterator[str]) -> li
                 order.append(node)
                 for a in operands(terms, node):
                     edges[a] = edges.get(a, 0) + 1
-    worth = {node for node in order if node.args and (edges[node] - 1) * (cost(terms, node) - 1) >= WORTH_A_NAME and not is_bare(node)
-             and not isinstance(node, (*LEAVES, sp.Transpose))}
+    worth = {node for node in order if (edges[node] - 1) * (cost(terms, node) - 1) >= WORTH_A_NAME
+             and node.args and not is_bare(node) and not isinstance(node, (*LEAVES, sp.Transpose))}
     if not worth:
         return list(lines)
     done: dict[Any, Any] = {}
@@ -465,7 +465,8 @@ def always(listing: Listing) -> Iterator[str]:
             name = UNICODE.symbol(line.name)
             for term in (name, f"1 − {name}") if op in FRACTIONS else (name,):
                 bracketed = f"({term})" if " " in term else term
-                yield from (f"{term} > 0", f"{term} ≠ 0", f"entries of {bracketed} are positive", f"entries of {bracketed} are non-zero")
+                yield from (f"{term} > 0", f"{term} ≠ 0")
+                yield from (f"entries of {bracketed} are {what}" for what in ("positive", "non-zero"))
 
 
 def listing_of(result: api.Result, book: RuleBook | None = None) -> Listing:

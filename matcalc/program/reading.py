@@ -74,8 +74,9 @@ def read_program(text: str, wrt: Iterable[str] | str | None = None, shapes: api.
     if upstream is not None:
         typed = api.with_upstream(parsed, typed, upstream, declared, assumed, known, syntax)
     elif not number:
-        raise UndefinedError("not-a-number", f"the last line has to be a number, but it is {shape_text(typed.shape[typed.root])}",
-                             source=typed.source, span=extent_of(typed), hint="give the gradient that comes from above: --upstream G")
+        shape = shape_text(typed.shape[typed.root])
+        raise UndefinedError("not-a-number", f"the last line has to be a number, but it is {shape}", source=typed.source,
+                             span=extent_of(typed), hint="give the gradient that comes from above: --upstream G")
     names = {name for name, _ in typed.definitions}
     if asked is None:
         asked = tuple(name for name in typed.symbols if name != upstream)
@@ -88,9 +89,9 @@ def read_program(text: str, wrt: Iterable[str] | str | None = None, shapes: api.
         if name not in typed.unused:
             from matcalc.language.declare import near
 
-            variables_ = ", ".join(typed.symbols)
+            others = f"its variables are {', '.join(typed.symbols)}" if typed.symbols else None
             raise DeclarationError("unknown-variable", f"{name} does not occur in the program",
-                                   hint=near(name, [*typed.symbols, *names]) or (f"its variables are {variables_}" if variables_ else None))
+                                   hint=near(name, [*typed.symbols, *names]) or others)
     return cut(typed, asked, notes, upstream)
 
 
@@ -132,7 +133,8 @@ def in_order(parsed: Parsed) -> None:
     The parser keeps such a program readable by giving the later definition a fresh name; here it is an error.
     """
     lefts = list(left_sides(parsed))
-    if len({written for written, _ in lefts}) == len(lefts) and all(name == written for (name, _), (written, _) in zip(parsed.definitions, lefts, strict=True)):
+    names = [name for name, _ in parsed.definitions]
+    if names == [written for written, _ in lefts] and len(set(names)) == len(names):
         return
     first: dict[str, Span] = {}
     reads: dict[str, set[str]] = {}
@@ -141,7 +143,8 @@ def in_order(parsed: Parsed) -> None:
     for (name, let), (written, span) in zip(parsed.definitions, lefts, strict=True):
         if written in first:
             raise LanguageError("defined-twice", f"{written} is defined twice", span=span, source=parsed.source,
-                                labels=((span, "and here"), (first[written], "here")), hint="give the second one a name of its own")
+                                labels=((span, "and here"), (first[written], "here")),
+                                hint="give the second one a name of its own")
         first[written] = span
         reads[written] = {n.value for n in named_in(let.args[0])}
         bodies.append(let.args[0])
@@ -155,7 +158,8 @@ def in_order(parsed: Parsed) -> None:
         if cycle:
             raise LanguageError("cyclic-definition", f"{' and '.join(sorted(cycle))} are defined by each other", span=span,
                                 source=parsed.source, labels=tuple((first[other], "") for other in cycle if other != written))
-        use = next((n.span for body in [*bodies, parsed.root] for n in named_in(body) if n.op == "symbol" and n.value == written), span)
+        uses = (n.span for body in [*bodies, parsed.root] for n in named_in(body) if n.op == "symbol" and n.value == written)
+        use = next(uses, span)
         raise LanguageError("used-before-definition", f"{written} is used before it is defined", span=use, source=parsed.source,
                             labels=((span, "defined only here"),), hint=f"move the definition of {written} up")
 

@@ -10,8 +10,8 @@ from matcalc.program.backprop import Backprop
 from matcalc.program.writing import Writer, layout, records
 
 
-def pretty(passed: Backprop, check: Checked, *, width: int, seconds: float | None = None, steps: bool = False, inline: bool = False,
-           forward: bool = True) -> list[Line]:
+def pretty(passed: Backprop, check: Checked, *, width: int, seconds: float | None = None, steps: bool = False,
+           inline: bool = False, forward: bool = True) -> list[Line]:
     """The listing (or each gradient in full), its LaTeX, and what it rests on."""
     if inline:
         lines: list[Line] = []

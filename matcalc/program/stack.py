@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, NoReturn
 
 from matcalc import api
 from matcalc.errors import UnsupportedError
-from matcalc.language.declare import UPPER, Declaration, parse_assumptions, parse_shapes
+from matcalc.language.declare import Declaration, parse_assumptions, parse_shapes
 from matcalc.language.infer import Typed, infer
 from matcalc.language.parser import Parsed
 from matcalc.language.parser import parse as parse_text
@@ -45,7 +45,8 @@ class Lifted:
     other: Node | None = None           # V of an outer product
 
 
-def stacked(text: str, shapes: api.Shapes = None, assume: Sequence[str] = (), *, wrt: Sequence[str] = (), syntax: str = "auto") -> Stacked:
+def stacked(text: str, shapes: api.Shapes = None, assume: Sequence[str] = (), *, wrt: Sequence[str] = (),
+            syntax: str = "auto") -> Stacked:
     """The function with every sum over a family written with matrices; UnsupportedError if that can't be done."""
     declared = parse_shapes(shapes)
     known = api.known_names(declared) | set(wrt)
@@ -54,7 +55,8 @@ def stacked(text: str, shapes: api.Shapes = None, assume: Sequence[str] = (), *,
         declared = parse_shapes(parsed.declarations) | declared
     typed = infer(parsed, declared, parse_assumptions(assume, known=known))
     if not any(n.op == "sumover" for n in postorder([typed.root], lambda n: n.args)):
-        raise UnsupportedError("nothing-to-stack", "there is no sum over an index to be stacked", source=typed.source, span=typed.root.span)
+        raise UnsupportedError("nothing-to-stack", "there is no sum over an index to be stacked", source=typed.source,
+                               span=typed.root.span)
     work = Stacker(typed)
     root = work.rewritten()
     new = infer(Parsed(root, typed.source), work.declarations())
@@ -116,7 +118,8 @@ class Stacker:
         if not (low.op == "number" and low.value == 1) or high.op not in ("size", "symbol", "number"):
             self.fail(node, "only sums from 1 to a size can be stacked")
         self.index = node.value
-        self.count = high.value if isinstance(high.value, Size) else Size.of(int(high.value) if high.op == "number" else high.value)
+        count = int(high.value) if high.op == "number" else high.value
+        self.count = count if isinstance(count, Size) else Size.of(count)
         got = self.lift(body)
         if got is None:     # nothing depends on the index
             return make("mul", high, body)
@@ -130,8 +133,9 @@ class Stacker:
         assert got.other is not None
         return make("mul", transpose(got.node), got.other)
 
-    def fail(self, node: Node, why: str) -> Any:
-        raise UnsupportedError("not-stackable", why, source=self.typed.source, span=node.span, hint="leave --stack out: the sum is kept then")
+    def fail(self, node: Node, why: str) -> NoReturn:
+        raise UnsupportedError("not-stackable", why, source=self.typed.source, span=node.span,
+                               hint="leave --stack out: the sum is kept then")
 
     def ones(self, cols: Any = 1) -> Node:
         return Node("ones", (), (self.count, cols))
@@ -163,12 +167,12 @@ class Stacker:
     def leaf(self, node: Node) -> Lifted | None:
         name = node.value if node.op == "symbol" else None
         if name == self.index:
-            return self.fail(node, "the index itself stands in the sum")
+            self.fail(node, "the index itself stands in the sum")
         if not isinstance(name, str) or not name.endswith(f"_{self.index}"):
             return None
         kind = self.kind(node)
         if kind == "matrix":
-            return self.fail(node, f"{name} is a family of matrices, which can't be stacked into a matrix")
+            self.fail(node, f"{name} is a family of matrices, which can't be stacked into a matrix")
         if name not in self.names:
             self.names[name] = self.fresh(name.removesuffix(f"_{self.index}"), kind == NUMBER)
             cols = Size.of(1) if kind == NUMBER else self.width(node)
@@ -177,7 +181,7 @@ class Stacker:
 
     def fresh(self, base: str, numbers: bool) -> str:
         taken = {*self.typed.symbols, *self.typed.sizes, *self.names.values()} - set(self.names)
-        capital = base if numbers else base.capitalize() if base.capitalize() in UPPER or len(base) == 1 else base[:1].upper() + base[1:]
+        capital = base if numbers else base[:1].upper() + base[1:]
         choices = [capital, f"{capital}_all", *(f"{capital}_{i}" for i in range(2, 99))]
         return next(c for c in choices if c not in taken)
 
@@ -206,7 +210,7 @@ class Stacker:
             left, right = (self.widened(node, a, g) for a, g in zip(args, got, strict=True))
             return Lifted(kind, make(op, left, right))
         if op == "mul":
-            return self.product(node, *args, *got)
+            return self.product(node, args[0], args[1], got[0], got[1])
         if op == "div" and kind != "matrix":
             if got[1] is None:
                 assert first is not None
@@ -220,10 +224,11 @@ class Stacker:
                 right = args[1] if got[1] is None and kinds[1] == NUMBER else self.spread(args[1], got[1])
                 return Lifted(kind, make(op, left, right))
             if op == "hadamard":
-                return self.product(node, *args, *got)
+                return self.product(node, args[0], args[1], got[0], got[1])
         if op == "power" and kind == NUMBER and got[1] is None and first is not None:
             base = args[0]
-            if base.op in ("norm", "norm2") and args[1].op == "number" and args[1].value == 2 and self.kind(base.args[0]) in (COLUMN, ROW):
+            square = args[1].op == "number" and args[1].value == 2
+            if square and base.op in ("norm", "norm2") and self.kind(base.args[0]) in (COLUMN, ROW):
                 inner = self.lift(residual(base.args[0]))
                 assert inner is not None
                 return Lifted(NUMBER, self.row_sums(make("hpower", inner.node, TWO), base.args[0]))
@@ -249,7 +254,7 @@ class Stacker:
         if op == "inner" and kind == NUMBER:
             left, right = (self.spread(a, g) for a, g in zip(args, got, strict=True))
             return Lifted(NUMBER, self.row_sums(make("hadamard", left, right), args[0]))
-        return self.fail(node, f"`{op}` of what depends on the index can't be stacked")  # type: ignore[no-any-return]
+        self.fail(node, f"`{op}` of what depends on the index can't be stacked")
 
     def row_sums(self, node: Node, like: Node) -> Node:
         if self.kind(like) == NUMBER:
@@ -282,7 +287,7 @@ class Stacker:
                 assert right is not None
                 return replace(right, node=make("mul", a, right.node))
             if kb == "matrix":
-                return self.fail(node, "a matrix times a number that depends on the index can't be stacked")  # type: ignore[no-any-return]
+                self.fail(node, "a matrix times a number that depends on the index can't be stacked")
             return self.scaled(kind, left.node, b, right)
         if ka == ROW and kb == COLUMN:          # an inner product
             if left is not None and right is not None:
@@ -297,7 +302,7 @@ class Stacker:
             return Lifted(COLUMN, make("mul", right.node, transpose(a)))
         if left is not None and right is None and ka == ROW:
             return Lifted(ROW, make("mul", left.node, b))
-        return self.fail(node, "this product of what depends on the index can't be stacked")  # type: ignore[no-any-return]
+        self.fail(node, "this product of what depends on the index can't be stacked")
 
     def around(self, node: Node, a: Node, b: Node, left: Lifted | None, right: Lifted | None) -> Lifted:
         """A u_i v_iᵀ, u_i v_iᵀ B, and their multiples."""
@@ -307,7 +312,7 @@ class Stacker:
         if left is not None and left.kind == OUTER and right is None:
             assert left.other is not None
             return replace(left, other=make("mul", left.other, b) if self.kind(b) != NUMBER else make("mul", b, left.other))
-        return self.fail(node, "this product of what depends on the index can't be stacked")  # type: ignore[no-any-return]
+        self.fail(node, "this product of what depends on the index can't be stacked")
 
     # ------------------------------------------------------------ the numeric check
 
@@ -331,8 +336,7 @@ class Stacker:
                 if not np.isfinite(left).all():
                     continue
                 if left.shape != right.shape or np.abs(left - right).max() > 1e-8 * max(np.abs(left).max(), 1e-3):
-                    raise UnsupportedError("not-stackable", "the stacked form has another value than the sum", source=self.typed.source,
-                                           span=self.typed.root.span)
+                    self.fail(self.typed.root, "the stacked form has another value than the sum")
                 compared += 1
                 if compared == 2:
                     return

@@ -30,7 +30,10 @@ def _steps(listing: Listing, book: RuleBook) -> Iterator[Step]:
     work.run()
     terms, lin = work.terms, work.engine.lin
     writer = Writer(listing, "unicode")
-    plain = lambda x: writer.expression(present(terms, x))      # noqa: E731
+
+    def show(x: Any) -> str:
+        return writer.expression(present(terms, x))
+
     users: dict[str, list[Any]] = {}
     for d in listing.program.definitions:
         if d.name in work.moving:
@@ -57,11 +60,12 @@ def _steps(listing: Listing, book: RuleBook) -> Iterator[Step]:
             if is_zero(part):
                 continue
             parts.append(part)
-            before = f"d{writer.symbol(d.name)} = {plain(work.called(tangent))}"
-            yield Step(", ".join(names) or "gradient", before, f"{head} {'=' if len(parts) == 1 else '+='} {plain(work.called(part))}")
+            before = f"d{writer.symbol(d.name)} = {show(work.called(tangent))}"
+            after = f"{head} {'=' if len(parts) == 1 else '+='} {show(work.called(part))}"
+            yield Step(", ".join(names) or "gradient", before, after)
         if parts:
             total = work.called(terms.add(*parts) if len(parts) > 1 else parts[0])
-            raw, final = plain(total), writer.expression(line.expr)
+            raw, final = show(total), writer.expression(line.expr)
             if raw != final:
                 yield Step(", ".join(shortened(work, total)) or "simplify", raw, f"{head} = {final}")
 

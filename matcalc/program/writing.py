@@ -70,8 +70,8 @@ class Writer:
         if self.form != "text":
             return [self.line(line) for line in (*self.listing.forward, *self.listing.backward)]
         lines = [self.line(line) for line in (*self.listing.forward, *self.listing.backward)]
-        # a cotangent with a name that was asked for as well
-        return [*lines, *(f"d{self.listing.loss}_d{line.of} = {line.name}" for line in self.listing.backward if line.gradient and line.name)]
+        also = [line for line in self.listing.backward if line.gradient and line.name]      # named, but asked for as well
+        return [*lines, *(f"d{self.listing.loss}_d{line.of} = {line.name}" for line in also)]
 
 
 def text(listing: Listing) -> str:
@@ -87,7 +87,8 @@ def unicode(listing: Listing) -> str:
 def latex(listing: Listing) -> str:
     """An align* environment (amsmath), the last equals sign of each line aligned."""
     writer = Writer(listing, "latex")
-    rows = [f"{' = '.join(writer.names(line))} &= {writer.expression(line.expr)}" for line in (*listing.forward, *listing.backward)]
+    rows = [f"{' = '.join(writer.names(line))} &= {writer.expression(line.expr)}"
+            for line in (*listing.forward, *listing.backward)]
     return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"
 
 

@@ -22,8 +22,8 @@ from matcalc.language.declare import canonical_name, parse_assumptions, parse_sh
 from matcalc.language.infer import Typed
 from matcalc.language.syntax import Node, postorder
 from matcalc.rulebook.load import RuleBook, rule_book
-from matcalc.solve.definite import distributed
-from matcalc.solve.scalars import shortest
+from matcalc.solving.definite import distributed
+from matcalc.solving.scalars import shortest
 from matcalc.terms.build import Terms, is_array
 from matcalc.terms.nodes import MatrixFunction, MatrixSum, op_name
 from matcalc.terms.view import children, translate

@@ -12,10 +12,10 @@ import sympy as sp
 from sympy import S
 
 from matcalc.errors import MatcalcError
-from matcalc.solve.bounds import Condition
-from matcalc.solve.definite import Rules, as_diagonal
-from matcalc.solve.found import Alternative, Found
-from matcalc.solve.problem import Problem, containing, pulled, summed
+from matcalc.solving.bounds import Condition
+from matcalc.solving.definite import Rules, as_diagonal
+from matcalc.solving.found import Alternative, Found
+from matcalc.solving.problem import Problem, containing, pulled, summed
 from matcalc.terms.build import is_array
 from matcalc.terms.nodes import ScalarFunction, op_name
 

@@ -14,8 +14,8 @@ import sympy as sp
 from matcalc.api import Result
 from matcalc.errors import DeclarationError, MatcalcError
 from matcalc.language.syntax import postorder
-from matcalc.solve.bounds import Condition
-from matcalc.solve.definite import Rules, certify
+from matcalc.solving.bounds import Condition
+from matcalc.solving.definite import Rules, certify
 from matcalc.terms.build import is_array
 from matcalc.terms.nodes import MatrixFunction, ScalarFunction, op_name
 from matcalc.terms.view import children, translate
@@ -200,7 +200,7 @@ def eigenvalues(result: Result, symmetric: bool, needs: tuple[Condition, ...] = 
 
     from matcalc.numerics.evaluate import evaluate
     from matcalc.numerics.sample import MODES, Sampler, Unmet
-    from matcalc.solve.verify import FAILURES, Unusable, usable
+    from matcalc.solving.verify import FAILURES, Unusable, usable
 
     rng = np.random.default_rng(result.seed)
     seen = 0

@@ -15,12 +15,12 @@ from sympy import Determinant, Inverse, MatPow
 from matcalc.errors import MatcalcError
 from matcalc.language.syntax import postorder
 from matcalc.output.unicode import unicode
-from matcalc.solve.bounds import Condition
-from matcalc.solve.convex import corners
-from matcalc.solve.definite import Certificate, Rules, certify
-from matcalc.solve.found import Found
-from matcalc.solve.problem import Problem
-from matcalc.solve.scalars import back, plain
+from matcalc.solving.bounds import Condition
+from matcalc.solving.convex import corners
+from matcalc.solving.definite import Certificate, Rules, certify
+from matcalc.solving.found import Found
+from matcalc.solving.problem import Problem
+from matcalc.solving.scalars import back, plain
 from matcalc.terms.build import is_array
 from matcalc.terms.nodes import ScalarFunction, op_name
 

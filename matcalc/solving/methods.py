@@ -14,14 +14,14 @@ import sympy as sp
 from matcalc.calculus.conditions import of_node
 from matcalc.errors import MatcalcError, UnsupportedError
 from matcalc.language.syntax import postorder
-from matcalc.solve import affine, constrained, special
-from matcalc.solve.bounds import Condition, Signs
-from matcalc.solve.definite import Rules, certify
-from matcalc.solve.found import Alternative, Found
-from matcalc.solve.kinds import Kind, classify
-from matcalc.solve.problem import FREE, Constraint, Problem, read
-from matcalc.solve.solution import Solution
-from matcalc.solve.verify import check, never_invertible
+from matcalc.solving import affine, constrained, special
+from matcalc.solving.bounds import Condition, Signs
+from matcalc.solving.definite import Rules, certify
+from matcalc.solving.found import Alternative, Found
+from matcalc.solving.kinds import Kind, classify
+from matcalc.solving.problem import FREE, Constraint, Problem, read
+from matcalc.solving.solution import Solution
+from matcalc.solving.verify import check, never_invertible
 from matcalc.terms.build import is_array
 from matcalc.terms.nodes import op_name
 from matcalc.terms.view import children
@@ -220,7 +220,7 @@ def wanted(p: Problem, found: Found) -> Found:
 
 def unsolved(p: Problem, seed: int, start: float) -> Solution:
     """No closed form: the equation, and why."""
-    from matcalc.solve.special import is_zero
+    from matcalc.solving.special import is_zero
 
     notes = list(p.notes)
     if is_zero(p.g):

@@ -11,7 +11,7 @@ from typing import Any
 import sympy as sp
 
 from matcalc.language.syntax import postorder
-from matcalc.solve.bounds import Signs
+from matcalc.solving.bounds import Signs
 
 ARITHMETIC = (sp.Add, sp.Mul, sp.Pow, sp.exp, sp.log, sp.Number, sp.NumberSymbol)
 

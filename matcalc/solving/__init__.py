@@ -7,34 +7,20 @@ Guarantee: nothing is claimed of a solution that was not both derived and tested
 """
 from __future__ import annotations
 
-import sys
-from types import ModuleType
 from typing import Any
 
 
 def __getattr__(name: str) -> Any:
     if name == "Solution":
-        from matcalc.solve.solution import Solution
+        from matcalc.solving.solution import Solution
 
         return Solution
     if name in ("Certificate", "certify"):
-        from matcalc.solve import definite
+        from matcalc.solving import definite
 
         return getattr(definite, name)
     if name in ("Convexity", "convexity"):
-        from matcalc.solve import convex
+        from matcalc.solving import convex
 
         return getattr(convex, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-class _Callable(ModuleType):
-    """`matcalc.solve` is both this package and the function: importing a submodule binds its name in the parent package."""
-
-    def __call__(self, *args: Any, **options: Any) -> Any:
-        from matcalc.solve.methods import solve
-
-        return solve(*args, **options)
-
-
-sys.modules[__name__].__class__ = _Callable

@@ -12,11 +12,11 @@ import sympy as sp
 from sympy import S
 
 from matcalc.errors import MatcalcError
-from matcalc.solve import affine
-from matcalc.solve.bounds import Signs
-from matcalc.solve.found import Found
-from matcalc.solve.problem import TIED, Problem
-from matcalc.solve.special import entry_roots, is_zero, roots
+from matcalc.solving import affine
+from matcalc.solving.bounds import Signs
+from matcalc.solving.found import Found
+from matcalc.solving.problem import TIED, Problem
+from matcalc.solving.special import entry_roots, is_zero, roots
 from matcalc.terms.build import is_array
 
 

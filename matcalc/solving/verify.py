@@ -19,8 +19,8 @@ from matcalc.numerics.check import STARTS, Check, richardson
 from matcalc.numerics.evaluate import Step, arguments, evaluate, evaluate_steps, schedule
 from matcalc.numerics.functions import Array, shape
 from matcalc.numerics.sample import MODES, Point, Sampler, Unmet
-from matcalc.solve.bounds import Condition
-from matcalc.solve.problem import Problem
+from matcalc.solving.bounds import Condition
+from matcalc.solving.problem import Problem
 
 POINTS, DIRECTIONS = 3, 4
 TOLERANCE = 1e-6        # largest slope at a stationary point, relative to a typical one

@@ -18,8 +18,8 @@ from sympy import S
 from matcalc.calculus.simplify import Simplifier
 from matcalc.errors import MatcalcError
 from matcalc.language.syntax import postorder
-from matcalc.solve.bounds import Condition, Signs
-from matcalc.solve.scalars import tidied
+from matcalc.solving.bounds import Condition, Signs
+from matcalc.solving.scalars import tidied
 from matcalc.terms.build import Terms, is_array
 from matcalc.terms.nodes import MatrixFunction, MatrixSum, op_name
 from matcalc.terms.view import translate

@@ -4,7 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from matcalc.solve.bounds import Condition
+from matcalc.solving.bounds import Condition
 
 
 @dataclass(frozen=True)

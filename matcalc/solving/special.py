@@ -12,12 +12,12 @@ import sympy as sp
 from sympy import S
 
 from matcalc.errors import MatcalcError
-from matcalc.solve import affine
-from matcalc.solve.bounds import Condition, Signs
-from matcalc.solve.definite import certify
-from matcalc.solve.found import Alternative, Found
-from matcalc.solve.problem import Problem, pulled, summed
-from matcalc.solve.scalars import back, plain
+from matcalc.solving import affine
+from matcalc.solving.bounds import Condition, Signs
+from matcalc.solving.definite import certify
+from matcalc.solving.found import Alternative, Found
+from matcalc.solving.problem import Problem, pulled, summed
+from matcalc.solving.scalars import back, plain
 from matcalc.terms.build import is_array
 from matcalc.terms.nodes import Entry, MatrixFunction, ScalarFunction, op_name
 

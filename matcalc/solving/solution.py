@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from matcalc.api import Question, Step
-from matcalc.solve.bounds import Condition
-from matcalc.solve.found import Alternative, Found
-from matcalc.solve.problem import Problem
+from matcalc.solving.bounds import Condition
+from matcalc.solving.found import Alternative, Found
+from matcalc.solving.problem import Problem
 
 if TYPE_CHECKING:
     from matcalc.numerics.check import Check
@@ -93,7 +93,7 @@ class Solution:
     def _sides(self) -> tuple[Any, Any]:
         p = self.problem
         if self.found is None:
-            from matcalc.solve.special import stripped
+            from matcalc.solving.special import stripped
 
             return p.neat(stripped(p, p.g)), p.zero()
         return p.neat(self.found.left), p.neat(self.found.right)
@@ -143,7 +143,7 @@ class Solution:
     def check(self, trials: int | None = None) -> Check:
         """The typed function is stationary there, numerically, at random points that meet the conditions, and is of that kind."""
         from matcalc.numerics.check import Check
-        from matcalc.solve.verify import check
+        from matcalc.solving.verify import check
 
         if not self.solved:
             return Check(False, "skipped", 0, None, "no closed form is known")
