@@ -142,7 +142,7 @@ class Result:
         """The answer compared with numeric differences of the function as it was typed."""
         from matcalc.numerics.check import check
 
-        options = {} if trials is None else {"trials": trials}
+        options: dict[str, Any] = {} if trials is None else {"trials": trials}
         expr = self.expr
         if self.flipped:
             expr = self.terms.transpose(expr)
@@ -246,10 +246,11 @@ def build_all(terms: Terms, typed: Typed, root: Node) -> dict[Node, Any]:
             from matcalc.terms.unknown import build as build_unknown
 
             rows, cols = typed.shape[node]
-            built[node] = build_unknown(terms, *node.value[:2], tuple(built[a] for a in node.args), (rows.sympy(), cols.sympy()))
+            name, entrywise = node.value[:2]
+            built[node] = build_unknown(terms, name, entrywise, tuple(built[a] for a in node.args), (rows.sympy(), cols.sympy()))
             continue
         built[node] = build_node(terms, node, built, leaf, size)
-        if uses.get(node, 0) > 1 and getattr(built[node], "args", ()):
+        if uses.get(node, 0) > 1 and built[node].args:
             terms.opaque.add(built[node])
     return built
 

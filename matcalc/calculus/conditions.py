@@ -36,8 +36,8 @@ def conditions(terms: Terms, function: Any, answer: Any) -> tuple[str, ...]:
                 continue
             for text in of_node(terms, node, is_answer, show, inverted):
                 found[text] = None
-
-    return tuple(text for text in found if not (text.endswith("are non-zero") and text.replace("are non-zero", "are positive") in found))
+    stronger = {"are non-zero": "are positive", "≠ 0": "> 0"}
+    return tuple(text for text in found if not any(text.endswith(weak) and text.replace(weak, strong) in found for weak, strong in stronger.items()))
 
 
 def of_node(terms: Terms, node: Any, is_answer: bool, show: Any, inverted: set[Any]) -> Iterator[str]:
@@ -128,9 +128,7 @@ def always_positive(x: Any) -> bool:
 
 def corner(x: Any, show: Any) -> Iterator[str]:
     """Where |x|, relu(x), max(x) have a corner."""
-    maxima = [f for f in (x.atoms(ScalarFunction) if not is_array(x) else set())] if not is_array(x) else [
-        f for f in x.atoms(ScalarFunction) if op_name(f) in ("max", "min")]
-    for f in maxima:
+    for f in x.atoms(ScalarFunction):
         if op_name(f) in ("max", "min"):
             yield f"the {'largest' if op_name(f) == 'max' else 'smallest'} entry of {bracketed(show(f.operands[0]))} is unique"
             return

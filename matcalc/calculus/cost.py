@@ -65,10 +65,10 @@ def power_cost(base: int, k: Any) -> int:
 def _cost(terms: Terms, x: Any, memo: dict[Any, int]) -> int:
     match x:
         case sp.Rational():
-            return (1 if x.q == 1 else 3)
+            return 3 - 2 * int(x.is_Integer)
         case sp.OneMatrix() | sp.ZeroMatrix():
             # one more than printed: of two forms of equal length the one without a vector of ones reads better
-            return 2 + sum(memo.get(a, 1) for a in x.args if a != 1) + (x.args[0] == 1)
+            return 2 + sum(memo.get(a, 1) for a in x.args if a != 1) + int(x.args[0] == 1)
         case _ if not x.args or isinstance(x, _ZERO_ARGS):
             return 1
         case Entry():

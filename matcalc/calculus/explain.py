@@ -12,6 +12,7 @@ from sympy import MatrixSymbol, Symbol
 from matcalc.calculus.linearize import is_linear
 from matcalc.calculus.simplify import present
 from matcalc.terms.build import is_array
+from matcalc.terms.unknown import is_unknown
 from matcalc.terms.view import view
 
 STEPS = 60                  # steps shown at most
@@ -67,6 +68,7 @@ def is_name(e: Any) -> bool:
 
 
 def rule_name(result: Any, op: str, operands: tuple[Any, ...], value: Any, moving: dict[int, Any]) -> str:
+    """The rule for this operation; an unknown function has its own definition."""
     if all(is_linear(op, slot) for slot in moving):
         return NAMES.get(op, op)
-    return result.work.lin.rule(op, operands, value).name
+    return "definition" if is_unknown(op) else str(result.work.lin.rule(op, operands, value).name)

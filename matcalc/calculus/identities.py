@@ -41,6 +41,8 @@ class Identity:
     units: frozenset[str] = frozenset()
 
 
+# operations that don't tell whether an identity can matter: they are written as products, or come and go
+UNTELLING = frozenset({"sum", "eye", "ones", "zeros", "d", "vec", "mean", "hadamard", "hpower"})
 OPERATOR_OPS = (("^-1", "inv"), ("^-T", "inv"), (".*", "hadamard"), ("./", "hpower"), (".^", "hpower"), ("⊗", "kron"))
 
 
@@ -48,7 +50,7 @@ OPERATOR_OPS = (("^-1", "inv"), ("^-T", "inv"), (".*", "hadamard"), ("./", "hpow
 def operations_of(text: str) -> frozenset[str]:
     """The named operations of an equation's left side."""
     found = {NAMES[w] for w in re.findall(r"[A-Za-z]\w*(?=\()", text) if w in NAMES}
-    return frozenset(found | {op for mark, op in OPERATOR_OPS if mark in text}) - {"sum", "eye", "ones", "zeros", "d", "vec", "mean", "hadamard", "hpower"}
+    return frozenset(found | {op for mark, op in OPERATOR_OPS if mark in text}) - UNTELLING
 
 
 def operations_in(terms: Terms, roots: Sequence[Any]) -> frozenset[str]:
@@ -265,7 +267,8 @@ def subset(terms: Terms, identity: Identity, ps: list[Any], xs: list[Any], b: Bi
 
 
 def terms_shape(p: Any) -> tuple[Any, Any]:
-    return tuple(p.shape)  # type: ignore[return-value]
+    rows, cols = p.shape
+    return rows, cols
 
 
 def match_sizes(identity: Identity, ps: Sequence[Any], xs: Sequence[Any], b: Binding) -> Binding | None:
@@ -286,7 +289,7 @@ def match_sizes(identity: Identity, ps: Sequence[Any], xs: Sequence[Any], b: Bin
 def holds(terms: Terms, x: Any, words: frozenset[str]) -> bool:
     """Whether a term is known to have the properties that an identity needs."""
     for word in words:
-        if word in ("invertible", "nonzero", "positive", "spd") and not word == "spd":
+        if word in ("invertible", "nonzero", "positive"):
             if word == "invertible":
                 continue        # an inverse in the term says so already
             if not is_array(x) and getattr(x, f"is_{word}", None):

@@ -12,12 +12,12 @@ from typing import Any
 
 from sympy import Basic, Mul, S, cancel
 
-from matcalc.terms import unknown
-from matcalc.terms.unknown import is_unknown
 from matcalc.errors import UnsupportedError
 from matcalc.language.syntax import Node, postorder
 from matcalc.rulebook.load import Rule, RuleBook
+from matcalc.terms import unknown
 from matcalc.terms.build import Terms, is_array
+from matcalc.terms.unknown import is_unknown
 from matcalc.terms.view import assemble, build_tree, children, size_symbol, view
 
 # operations linear in each operand (slot → True) or in the listed slots only

@@ -76,7 +76,8 @@ class Reader:
             g = self.transposer.transpose(node, v, S.One)
             return terms.transpose(terms.vec(g))
         if op == "sumover":
-            return terms.sum_over(*value, self.matrix_of(operands[0], v))
+            index, low, high = value
+            return terms.sum_over(index, low, high, self.matrix_of(operands[0], v))
         slot = next(i for i, a in enumerate(operands) if a in moving)
         inner = operands[slot]
         if op in ("mul", "hadamard"):

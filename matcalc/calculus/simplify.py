@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import sympy as sp
@@ -243,7 +244,7 @@ class Simplifier:
                 base = f.args[0] if isinstance(f, Pow) else f
                 if not base.is_Number:
                     counts.setdefault(base, []).append(term)
-        for base, members in counts.items():
+        for members in counts.values():
             if 2 <= len(members) < len(e.args):
                 chosen = set(members)
                 rest = [a for a in e.args if a not in chosen]
@@ -293,7 +294,7 @@ class Simplifier:
                     firsts.setdefault(terms.base(ch[side])[0] if is_power(ch[side]) else ch[side], []).append(i)
             for f, members in firsts.items():
                 if len(members) > 1:
-                    yield members, lambda f=f, members=members, side=side: self.pull_out(items, chains, members, f, side)
+                    yield members, partial(self.pull_out, items, chains, members, f, side)
         numbers: dict[Any, list[int]] = {}
         for i, (c, _) in enumerate(items):
             for q in Mul.make_args(c):
@@ -305,8 +306,8 @@ class Simplifier:
             members = sorted(set(members))
             if len(members) > 1 and tuple(members) not in seen:
                 seen.add(tuple(members))
-                yield members, lambda members=members: self.pull_number(items, members, min)
-                yield members, lambda members=members: self.pull_number(items, members, max)
+                yield members, partial(self.pull_number, items, members, min)
+                yield members, partial(self.pull_number, items, members, max)
         krons: dict[tuple[int, Any], list[int]] = {}
         for i, (_, p) in enumerate(items):
             if isinstance(p, sp.KroneckerProduct) and len(p.args) == 2:
@@ -314,7 +315,7 @@ class Simplifier:
                 krons.setdefault((1, p.args[1]), []).append(i)
         for (side, f), members in krons.items():
             if len(members) > 1:
-                yield members, lambda side=side, f=f, members=members: self.pull_kron(items, members, f, side)
+                yield members, partial(self.pull_kron, items, members, f, side)
 
     def chain(self, p: Any) -> tuple[Any, ...]:
         """The factors of a term; powers count as runs of their base."""
@@ -474,7 +475,8 @@ def expand_top(e: Any) -> Any:
 
 def powers(term: Any) -> tuple[Any, dict[Any, Any]]:
     """(rational number, {base: exponent}) of a product."""
-    number, found = S.One, {}
+    number: Any = S.One
+    found: dict[Any, Any] = {}
     for f in Mul.make_args(term):
         if f.is_Rational:
             number = number * f

@@ -21,7 +21,6 @@ from matcalc.rulebook.load import Rule
 from matcalc.terms.build import is_array
 from matcalc.terms.view import build_tree, view
 
-
 LONG = 2000     # printed size from which a cotangent is kept as one piece
 
 
@@ -95,9 +94,10 @@ class Transposer:
             self.lin.note(node)
             op, operands, value = view(terms, node)
             if op == "sumover":
+                index, low, high = value
                 inside = self.pull(operands[0], g, [leaf for leaf in leaves if leaf in moving])
                 for leaf, got_leaf in inside.items():
-                    parts.setdefault(leaf, []).append((place[node, 0], terms.sum_over(*value, got_leaf)))
+                    parts.setdefault(leaf, []).append((place[node, 0], terms.sum_over(index, low, high, got_leaf)))
                 continue
             for slot, child in enumerate(operands):
                 if child in moving:
@@ -132,7 +132,8 @@ class Transposer:
                 return total
             op, operands, value = view(terms, node)
             if op == "sumover":
-                parts.setdefault(v, []).append(terms.sum_over(*value, self.transpose(operands[0], v, total)))
+                index, low, high = value
+                parts.setdefault(v, []).append(terms.sum_over(index, low, high, self.transpose(operands[0], v, total)))
                 continue
             for slot in range(len(operands) - 1, -1, -1):
                 if operands[slot] in moving:
@@ -160,7 +161,7 @@ class Transposer:
         if op in ("blockinner", "blocksum") and slot:
             key = f"{op}-right"
         adjoint = self.rule(key)
-        bound = {name: x for name, x in zip(adjoint.names, operands, strict=False)}
+        bound = dict(zip(adjoint.names, operands, strict=False))
         sizes = bound_sizes(terms, adjoint.sizes, {**bound, "G": g, "g": g})
         if op == "unvec":
             sizes |= {"m": value[0], "n": value[1]}

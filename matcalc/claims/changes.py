@@ -136,7 +136,7 @@ def other_terms(case: Case) -> Iterator[Finding]:
 
         if case.scene.agrees(whole):
             old = case.expr(term.node) if term.sign > 0 else terms.scale(-1, case.expr(term.node))
-            yield Finding("term", 2.2, f"the term {case.shown(old)} should be {case.shown(new)}", terms.add(others, new))
+            yield Finding("term", 2.7, f"the term {case.shown(old)} should be {case.shown(new)}", terms.add(others, new))
 
 
 def is_sum(terms: Any, x: Any) -> bool:

@@ -22,7 +22,7 @@ WORSE = 1.2             # a finding so much more far-fetched than the best is no
 # what is looked for; a search is left out where something less far-fetched than its limit was found
 LOOKS: tuple[tuple[float, Callable[[Case], Iterable[Finding]]], ...] = (
     (9.0, whole), (1.9, structured), (1.5, occurrences), (1.5, other_functions), (1.8, terms_of_sums), (1.8, slips),
-    (1.45, missing_part), (2.0, other_terms), (2.0, edited), (2.0, other_worlds), (2.3, inserted), (5.0, twice),
+    (1.45, missing_part), (2.0, other_terms), (2.0, edited), (2.0, other_worlds), (2.75, inserted), (5.0, twice),
 )
 
 

@@ -145,7 +145,7 @@ class Size:
         for monomial, c in self.terms:
             factors: list[sympy.Expr] = [] if c == 1 and monomial else [Rational(Fraction(c))]
             for name, e in monomial:
-                symbol = Symbol(name, integer=True, positive=True)  # type: ignore[no-untyped-call]
+                symbol = Symbol(name, integer=True, positive=True)
                 factors.append(symbol if e == 1 else Pow(symbol, Integer(e)))
             terms.append(factors[0] if len(factors) == 1 else Mul(*factors))
         return terms[0] if len(terms) == 1 else Add(*terms)

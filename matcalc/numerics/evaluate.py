@@ -223,8 +223,8 @@ def below(node: sp.Basic) -> Iterable[sp.Basic]:
             return node.operands[2:]
         return node.operands[:ARRAYS.get(op_name(node), len(node.operands))]
     if isinstance(node, SumOver | MatrixSum):
-        return node.args[1:3]
-    return node.args
+        return tuple(node.args[1:3])
+    return tuple(node.args)
 
 
 def evaluate(expr: sp.Basic, env: Environment, dims: Dimensions) -> Array:
@@ -274,7 +274,7 @@ def basic_value(node: Any, args: list[Array], env: Environment, dims: Dimensions
 def function_value(node: MatrixFunction | ScalarFunction, args: list[Array], env: Environment, dims: Dimensions) -> Array:
     op, operands = op_name(node), node.operands
     if op == "blocks":
-        return FUNCTIONS[op](*(int(n) for n in operands[:2]), *args)     # type: ignore[call-overload]
+        return FUNCTIONS[op](*(int(n) for n in operands[:2]), *args)
     if op not in FUNCTIONS:
         return unknown.value(op, args[:1] if op[0] in "→∂" else args, integer(node.args[-2], env, dims) if op[0] in "→∂" else 1)
     rest = [integer(n, env, dims) for n in operands[len(args):]]

@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 def draw(name: str, *shape: int) -> Array:
     """Weights between 0.4 and 1.4 in size, the same for the same name and shape."""
     rng = np.random.default_rng(zlib.crc32(f"{name}{shape}".encode()))
-    return rng.uniform(0.4, 1.4, shape) * rng.choice([-1.0, 1.0], shape)
+    return np.asarray(rng.uniform(0.4, 1.4, shape) * rng.choice([-1.0, 1.0], shape))
 
 
 def value(op: str, args: list[Array], rows: int = 1) -> Array:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, NoReturn
+from typing import Any
 
 from matcalc import api
 from matcalc.errors import UnsupportedError
@@ -97,7 +97,7 @@ class Stacker:
         root = new[self.typed.root]
         for n in postorder([root], lambda n: n.args):
             if n.op == "symbol" and n.value in self.names:
-                self.fail(n, f"{n.value} also stands outside the sum: put the whole summand into brackets")
+                raise self.error(n, f"{n.value} also stands outside the sum: put the whole summand into brackets")
         return root
 
     def declarations(self) -> dict[str, Declaration]:
@@ -116,7 +116,7 @@ class Stacker:
     def sum(self, node: Node) -> Node:
         low, high, body = node.args
         if not (low.op == "number" and low.value == 1) or high.op not in ("size", "symbol", "number"):
-            self.fail(node, "only sums from 1 to a size can be stacked")
+            raise self.error(node, "only sums from 1 to a size can be stacked")
         self.index = node.value
         count = int(high.value) if high.op == "number" else high.value
         self.count = count if isinstance(count, Size) else Size.of(count)
@@ -133,9 +133,9 @@ class Stacker:
         assert got.other is not None
         return make("mul", transpose(got.node), got.other)
 
-    def fail(self, node: Node, why: str) -> NoReturn:
-        raise UnsupportedError("not-stackable", why, source=self.typed.source, span=node.span,
-                               hint="leave --stack out: the sum is kept then")
+    def error(self, node: Node, why: str) -> UnsupportedError:
+        return UnsupportedError("not-stackable", why, source=self.typed.source, span=node.span,
+                                hint="leave --stack out: the sum is kept then")
 
     def ones(self, cols: Any = 1) -> Node:
         return Node("ones", (), (self.count, cols))
@@ -167,12 +167,12 @@ class Stacker:
     def leaf(self, node: Node) -> Lifted | None:
         name = node.value if node.op == "symbol" else None
         if name == self.index:
-            self.fail(node, "the index itself stands in the sum")
+            raise self.error(node, "the index itself stands in the sum")
         if not isinstance(name, str) or not name.endswith(f"_{self.index}"):
             return None
         kind = self.kind(node)
         if kind == "matrix":
-            self.fail(node, f"{name} is a family of matrices, which can't be stacked into a matrix")
+            raise self.error(node, f"{name} is a family of matrices, which can't be stacked into a matrix")
         if name not in self.names:
             self.names[name] = self.fresh(name.removesuffix(f"_{self.index}"), kind == NUMBER)
             cols = Size.of(1) if kind == NUMBER else self.width(node)
@@ -254,7 +254,7 @@ class Stacker:
         if op == "inner" and kind == NUMBER:
             left, right = (self.spread(a, g) for a, g in zip(args, got, strict=True))
             return Lifted(NUMBER, self.row_sums(make("hadamard", left, right), args[0]))
-        self.fail(node, f"`{op}` of what depends on the index can't be stacked")
+        raise self.error(node, f"`{op}` of what depends on the index can't be stacked")
 
     def row_sums(self, node: Node, like: Node) -> Node:
         if self.kind(like) == NUMBER:
@@ -287,7 +287,7 @@ class Stacker:
                 assert right is not None
                 return replace(right, node=make("mul", a, right.node))
             if kb == "matrix":
-                self.fail(node, "a matrix times a number that depends on the index can't be stacked")
+                raise self.error(node, "a matrix times a number that depends on the index can't be stacked")
             return self.scaled(kind, left.node, b, right)
         if ka == ROW and kb == COLUMN:          # an inner product
             if left is not None and right is not None:
@@ -302,7 +302,7 @@ class Stacker:
             return Lifted(COLUMN, make("mul", right.node, transpose(a)))
         if left is not None and right is None and ka == ROW:
             return Lifted(ROW, make("mul", left.node, b))
-        self.fail(node, "this product of what depends on the index can't be stacked")
+        raise self.error(node, "this product of what depends on the index can't be stacked")
 
     def around(self, node: Node, a: Node, b: Node, left: Lifted | None, right: Lifted | None) -> Lifted:
         """A u_i v_iᵀ, u_i v_iᵀ B, and their multiples."""
@@ -312,7 +312,7 @@ class Stacker:
         if left is not None and left.kind == OUTER and right is None:
             assert left.other is not None
             return replace(left, other=make("mul", left.other, b) if self.kind(b) != NUMBER else make("mul", b, left.other))
-        self.fail(node, "this product of what depends on the index can't be stacked")
+        raise self.error(node, "this product of what depends on the index can't be stacked")
 
     # ------------------------------------------------------------ the numeric check
 
@@ -336,7 +336,7 @@ class Stacker:
                 if not np.isfinite(left).all():
                     continue
                 if left.shape != right.shape or np.abs(left - right).max() > 1e-8 * max(np.abs(left).max(), 1e-3):
-                    self.fail(self.typed.root, "the stacked form has another value than the sum")
+                    raise self.error(self.typed.root, "the stacked form has another value than the sum")
                 compared += 1
                 if compared == 2:
                     return

@@ -102,7 +102,7 @@ class Terms:
         if node is None:
             node = Basic.__new__(cls, *args)
             if cls is DiagMatrix:       # sympy keeps these two beside the arguments
-                node._shape, node._vector = shape, args[0]  # type: ignore[attr-defined]
+                node._shape, node._vector = shape, args[0]
             self._nodes[key] = node
             self._order.setdefault(node, len(self._order))
             if shape is not None:
@@ -113,7 +113,7 @@ class Terms:
         """(rows, columns) of an array; a number is (1, 1)."""
         got = self._shape.get(x)
         if got is None:
-            got = tuple(x.shape) if is_array(x) else (ONE, ONE)  # type: ignore[attr-defined]
+            got = tuple(x.shape) if is_array(x) else (ONE, ONE)
             self._shape[x] = got
         return got
 
@@ -372,7 +372,9 @@ class Terms:
     def _merge_power(self, stack: list[Any]) -> list[Any] | None:
         """P P^k and P^k P where P is a product standing in the chain as its factors; P P⁻¹ cancels."""
         for i in range(len(stack) - 1, -1, -1):
-            base, k = self.base(stack[i]) if isinstance(stack[i], MatPow) else (None, None)
+            if not isinstance(stack[i], MatPow):
+                continue
+            base, k = self.base(stack[i])
             if isinstance(base, MatMul):
                 inside = list(base.args)
                 n = len(inside)
@@ -560,7 +562,8 @@ class Terms:
                     if all(isinstance(a, Transpose) or same(a, b) for a, b in zip(x.args, inside, strict=True)):
                         return self.hadamard(*inside) if isinstance(x, HadamardProduct) else self.hpower(*inside)
             case MatrixSum():
-                return self.sum_over(*x.args[:3], self.transpose(x.args[3]))
+                i, low, high, body = x.args
+                return self.sum_over(i, low, high, self.transpose(body))
             case MatrixFunction():
                 op, args = op_name(x), x.operands
                 if op in COMMUTE_T:
@@ -721,7 +724,8 @@ class Terms:
             if isinstance(e, Mul):
                 c = Mul(*(p for p, number in parts if number))
                 arrays = [p for p, number in parts if not number]
-                numbers, rest = [c], []
+                numbers: list[Any] = [c]
+                rest: list[Any] = []
                 for a in arrays:
                     d, a = self.split(a)
                     numbers.append(d)
@@ -1043,7 +1047,8 @@ class Terms:
         """Σ_{i=low}^{high} body; what does not depend on i comes out, a few terms are written out."""
         if not self.depends(body, i):
             return self.scale(high - low + 1, body)
-        number, rest = self.split(body) if is_array(body) else body.as_independent(i, *(s for s in body.free_symbols if self.depends(s, i)), as_Add=False)
+        moving = [s for s in body.free_symbols if self.depends(s, i)]
+        number, rest = self.split(body) if is_array(body) else body.as_independent(i, *moving, as_Add=False)
         outside = Mul(*(f for f in Mul.make_args(number) if not self.depends(f, i)))
         if outside != 1:
             return self.scale(outside, self.sum_over(i, low, high, self.scale(Mul(number, Pow(outside, -1)), rest)))

@@ -46,7 +46,7 @@ def operands(x: Any) -> tuple[Any, ...]:
     if isinstance(x, MatrixFunction | ScalarFunction):
         return tuple(a for a in x.operands if op_name(x) not in ("commutation",))
     if isinstance(x, sp.Inverse):
-        return x.args[:1]
+        return (x.args[0],)
     return tuple(x.args)
 
 

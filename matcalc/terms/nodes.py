@@ -18,13 +18,13 @@ from matcalc.terms.operations import TABLE
 
 def op_name(node: Basic) -> str:
     """The operation of a MatrixFunction or ScalarFunction."""
-    return str(node.args[0].name)  # type: ignore[attr-defined]
+    return str(node.args[0].name)
 
 
-class MatrixFunction(MatrixExpr):
+class MatrixFunction(MatrixExpr):  # type: ignore[misc]
     """op(args…) with an array value; args[0] is Str(op), the last two args are the rows and columns."""
 
-    def __new__(cls, op: str | Str, *args: Basic, **_: Any) -> MatrixFunction:
+    def __new__(cls, op: str | Str, *args: Basic, **_: Any) -> Any:
         return Basic.__new__(cls, Str(op) if isinstance(op, str) else op, *args)
 
     @property
@@ -33,7 +33,7 @@ class MatrixFunction(MatrixExpr):
 
     @property
     def operands(self) -> tuple[Basic, ...]:
-        return self.args[1:-2]
+        return tuple(self.args[1:-2])
 
     def _sympystr(self, printer: Any) -> str:
         return f"{op_name(self)}({', '.join(map(printer._print, self.operands))})"
@@ -42,18 +42,18 @@ class MatrixFunction(MatrixExpr):
         raise NotImplementedError("sympy can't differentiate matrix functions; use matcalc.derive")
 
 
-class ScalarFunction(Expr):
+class ScalarFunction(Expr):  # type: ignore[misc]
     """op(args…) with a number as its value; args[0] is Str(op)."""
 
     is_commutative = True
     is_real = True
 
-    def __new__(cls, op: str | Str, *args: Basic, **_: Any) -> ScalarFunction:
+    def __new__(cls, op: str | Str, *args: Basic, **_: Any) -> Any:
         return Basic.__new__(cls, Str(op) if isinstance(op, str) else op, *args)
 
     @property
     def operands(self) -> tuple[Basic, ...]:
-        return self.args[1:]
+        return tuple(self.args[1:])
 
     def _eval_is_nonnegative(self) -> bool | None:
         row = TABLE.get(op_name(self))
@@ -66,26 +66,26 @@ class ScalarFunction(Expr):
         raise NotImplementedError("sympy can't differentiate matrix functions; use matcalc.derive")
 
 
-class Entry(Expr):
+class Entry(Expr):  # type: ignore[misc]
     """The generic entry of an array: the letter by which entrywise expressions become scalar ones."""
 
     is_commutative = True
     is_real = True
 
-    def __new__(cls, array: Basic) -> Entry:
+    def __new__(cls, array: Basic) -> Any:
         return Basic.__new__(cls, array)
 
 
-class SumOver(Expr):
+class SumOver(Expr):  # type: ignore[misc]
     """Σ_{i=lower}^{upper} body, a number; args (i, lower, upper, body)."""
 
     is_commutative = True
     is_real = True
 
 
-class MatrixSum(MatrixExpr):
+class MatrixSum(MatrixExpr):  # type: ignore[misc]
     """Σ_{i=lower}^{upper} body, an array; args (i, lower, upper, body)."""
 
     @property
     def shape(self) -> tuple[Any, Any]:
-        return self.args[3].shape  # type: ignore[attr-defined,no-any-return]
+        return self.args[3].shape  # type: ignore[no-any-return]

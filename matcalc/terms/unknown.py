@@ -18,7 +18,6 @@ from matcalc.terms.build import Terms, is_array
 from matcalc.terms.nodes import MatrixFunction, ScalarFunction
 from matcalc.terms.operations import TABLE
 
-
 SYNTACTIC = frozenset({"add", "mul", "scale", "hadamard", "hpower", "power", "transpose", "sumover", "blocks", "leaf"})
 
 

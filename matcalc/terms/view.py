@@ -171,8 +171,7 @@ def build_node(terms: Terms, node: Node, built: Mapping[Node, Any], leaf: Callab
         low, high, body = (built[a] for a in node.args)
         return terms.sum_over(leaf(Node("symbol", (), node.value)), low, high, body)
     if node.op == "let":
-        made = built[node.args[0]]
-        return made
+        return built[node.args[0]]
     return assemble(terms, node.op, tuple(built[a] for a in node.args), value)
 
 

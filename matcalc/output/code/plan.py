@@ -273,7 +273,7 @@ def shape_in(exprs: Sequence[Any], symbol: str) -> tuple[Any, Any] | None:
     for e in exprs:
         for s in e.atoms(sp.MatrixSymbol):
             if s.name == symbol:
-                return tuple(s.shape)  # type: ignore[return-value]
+                return tuple(s.shape)
     return None
 
 
