@@ -114,7 +114,7 @@ class Result:
         rows, cols = self.terms.shape(self.expr)
         if rows == 1 and cols == 1:
             return ()
-        return (str(rows),) if cols == 1 else (str(rows), str(cols))
+        return (size_text(rows),) if cols == 1 else (size_text(rows), size_text(cols))
 
     @property
     def shapes(self) -> dict[str, tuple[str, ...]]:
@@ -497,6 +497,15 @@ def orders(typed: Typed) -> set[tuple[Any, Any]]:
     return found
 
 
+def size_text(size: Any) -> str:
+    """A size as it is declared: n, 3, m·n, n·n."""
+    factors: list[str] = []
+    for f in getattr(size, "args", ()) if getattr(size, "is_Mul", False) else (size,):
+        base, k = f.as_base_exp()
+        factors += [str(base)] * int(k) if k.is_Integer and k > 0 else [str(f)]
+    return "·".join(factors)
+
+
 def shape_text(shape: tuple[Any, Any]) -> str:
     """m×n; a column vector is its length."""
-    return str(shape[0]) if shape[1] == 1 else "×".join(str(s) for s in shape)
+    return size_text(shape[0]) if shape[1] == 1 else "×".join(size_text(s) for s in shape)

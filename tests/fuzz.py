@@ -14,8 +14,8 @@ with `--count 1 --seed …`).  What is reported:
     loop        matcalc cannot read its own answer back
     longer      (--longer) the answer, read back, simplifies to something shorter
 
-`undecided` counts problems where the oracle finds no point with a reliable numeric derivative, or a matrix function's Fréchet
-derivative would be wanted as a matrix; they are no failures.  Answers in words that the oracle lacks (dlogm, eigenvectors) are
+`undecided` counts problems where the oracle finds no point with a reliable numeric derivative, where a matrix function's Fréchet
+derivative would be wanted as a matrix, or where matcalc asks which size is larger; they are no failures.  Answers in words that the oracle lacks (dlogm, eigenvectors) are
 left to matcalc's own check.
 With --shrink each failure is made as small as possible first.  The exit status is 1 if anything failed.
 """
@@ -114,7 +114,7 @@ def judge(case: Case, *, longer: bool = False, draws: int = 2, seconds: float = 
     except TooSlow:
         return Verdict("slow", text, "while checking" if text else "no answer", time.process_time() - start)
     except matcalc.MatcalcError as error:
-        if re.search(r"linear map d(exp|log|sqrt)m has no closed", str(error)):
+        if re.search(r"linear map d(exp|log|sqrt)m has no closed|order-needed", str(error)):
             return Verdict("undecided", "", str(error), time.process_time() - start)
         return Verdict("refused", "", f"{type(error).__name__}: {error}", time.process_time() - start)
     except Exception as error:      # any failure is the finding

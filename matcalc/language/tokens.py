@@ -98,7 +98,7 @@ _ASCII = re.compile(r"""
 _DOTNUMBER = re.compile(r"\.\d+(?:[eE][+-]?\d+)?")
 _STRING = re.compile(r"'[A-Za-z_0-9 ,>.\-]{0,60}'(?![A-Za-z0-9'])")
 _DECLARATION = re.compile(r"""\s*(?:[^\W\d]\w*'?(?:\s*,\s*[^\W\d]\w*'?)*\s*:(?!=)[^;\n#]*)""")
-_VALUES = re.compile(r":.*[+^|=\\(]|:.*:(?!.*,)", re.S)        # A:B + C is an inner product
+_VALUES = re.compile(r":.*[+^|=\\(]|:[^,]*:", re.S)        # A:B + C is an inner product
 _SIZED = re.compile(r"×|\bx\b|scalar|\d\s*$")
 _BEFORE_STRING = frozenset({"(", ",", "=", "["})
 

@@ -125,7 +125,8 @@ def log_slope(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """(log a - log b) / (a - b), without cancellation where a is close to b."""
     z = (a - b) / (a + b)
     near = np.abs(z) < 0.5
-    rise = np.where(near, 2 * np.arctanh(np.where(near, z, 0)), np.log(a) - np.log(b))
+    direct, series = np.log(a) - np.log(b), 2 * np.arctanh(np.where(near, z, 0))
+    rise = np.where(near & (np.abs(direct - series) < 1), series, direct)      # on either side of the cut the two differ by 2πi
     same = a == b
     return np.where(same, 1 / a, rise / np.where(same, 1, a - b))
 

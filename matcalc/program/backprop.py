@@ -31,6 +31,7 @@ from matcalc.rulebook.load import RuleBook, load_user_rules, rule_book
 if TYPE_CHECKING:
     from matcalc.numerics.check import Check
     from matcalc.program.listing import Listing
+    from matcalc.terms.build import Terms
 
 
 class Gradient(api.Result):
@@ -83,18 +84,37 @@ class Whole:
     """The number at the end as one term in the variables, and its gradients by all of them, pulled back at once."""
 
     def __init__(self, typed: Typed, wrt: Iterable[str], book: RuleBook) -> None:
-        from matcalc.calculus.derive import Engine
-        from matcalc.terms.build import Terms
-
         self.typed, self.book = typed, book
         self.wrt = tuple(wrt)
-        full = api.properties(typed)
+
+    @cached_property
+    def stores(self) -> tuple[Terms, Terms]:
+        """Where it is differentiated, the structure of the variables set aside, and where it is simplified."""
+        from matcalc.terms.build import Terms
+
+        full = api.properties(self.typed)
         free = {name: words - api.STRUCTURAL if name in self.wrt else words for name, words in full.items()}
-        larger = api.orders(typed)
-        self.terms = Terms(free, larger)
-        self.store = self.terms if free == full else Terms(full, larger)
-        self.function = api.build(self.terms, typed)
-        self.engine = Engine.of(self.terms, book)
+        larger = api.orders(self.typed)
+        terms = Terms(free, larger)
+        return terms, terms if free == full else Terms(full, larger)
+
+    @property
+    def terms(self) -> Terms:
+        return self.stores[0]
+
+    @property
+    def store(self) -> Terms:
+        return self.stores[1]
+
+    @cached_property
+    def function(self) -> Any:
+        return api.build(self.terms, self.typed)
+
+    @cached_property
+    def engine(self) -> Any:
+        from matcalc.calculus.derive import Engine
+
+        return Engine.of(self.terms, self.book)
 
     @cached_property
     def cotangents(self) -> dict[str, Any]:

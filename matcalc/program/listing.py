@@ -22,16 +22,16 @@ from matcalc.calculus.identities import assumption_rules, rewrites
 from matcalc.calculus.linearize import is_zero
 from matcalc.calculus.simplify import Simplifier, present, raw
 from matcalc.language.syntax import postorder
-from matcalc.program.reading import Program
+from matcalc.program.reading import Program, indices_of
 from matcalc.rulebook.load import RuleBook
 from matcalc.terms.build import Terms, is_array
-from matcalc.terms.nodes import MatrixFunction, ScalarFunction, op_name
+from matcalc.terms.nodes import MatrixFunction, MatrixSum, ScalarFunction, SumOver, op_name
 from matcalc.terms.view import translate, view
 
 if TYPE_CHECKING:
     from matcalc.numerics.check import Check
 
-WORTH_A_NAME = 8            # what naming a term has to save, in symbols and operations
+WORTH_A_NAME = 6            # what naming a term has to save, in symbols and operations
 POSITIVE = frozenset({"softmax", "exp", "sigmoid", "softplus"})
 FRACTIONS = frozenset({"softmax", "sigmoid"})
 LEAVES = (sp.MatrixSymbol, sp.Identity, sp.OneMatrix, sp.ZeroMatrix)
@@ -128,6 +128,7 @@ class Backward:
     def __init__(self, program: Program, book: RuleBook) -> None:
         self.program = program
         self.book = book
+        self.symbols: dict[tuple[str, bool], Any] = {}
         full = api.properties(program.typed)
         free = {name: words - api.STRUCTURAL if name in program.wrt else words for name, words in full.items()}
         larger = api.orders(program.typed)
@@ -153,8 +154,12 @@ class Backward:
     # ------------------------------------------------------------ names
 
     def symbol(self, name: str, of_delta: bool = False) -> Any:
-        d = self.program.declaration(name)
-        return self.terms.symbol(self.delta[name] if of_delta else name, d.rows.sympy(), d.cols.sympy())
+        known = self.symbols.get((name, of_delta))
+        if known is None:
+            d = self.program.declaration(name)
+            known = self.terms.symbol(self.delta[name] if of_delta else name, d.rows.sympy(), d.cols.sympy())
+            self.symbols[name, of_delta] = known
+        return known
 
     def dependents(self) -> list[str]:
         """The definitions through which a variable that was asked for reaches the number at the end."""
@@ -201,7 +206,9 @@ class Backward:
         """The variables of which something is known, which can't stand for others."""
         typed = self.program.typed
         about = {n.value for a in typed.assumptions for n in postorder([a.left, a.right], lambda n: n.args) if n.op == "symbol"}
-        return {self.symbol(name) for name, d in typed.symbols.items() if name in about or d.properties}
+        families = tuple(f"_{i}" for i in indices_of(typed))
+        return {self.symbol(name) for name, d in typed.symbols.items()
+                if name in about or d.properties or families and name.endswith(families)}
 
     # ------------------------------------------------------------ the pass
 
@@ -406,7 +413,8 @@ def name_shared(terms: Terms, lines: Sequence[Line], names: Iterator[str]) -> li
                 order.append(node)
                 for a in operands(terms, node):
                     edges[a] = edges.get(a, 0) + 1
-    worth = {node for node in order if (edges[node] - 1) * (cost(terms, node) - 1) >= WORTH_A_NAME
+    inside = within_sums(terms, order)
+    worth = {node for node in order if (edges[node] - 1) * (cost(terms, node) - 1) >= WORTH_A_NAME and node not in inside
              and node.args and not is_bare(node) and not isinstance(node, (*LEAVES, sp.Transpose))}
     if not worth:
         return list(lines)
@@ -430,11 +438,25 @@ def name_shared(terms: Terms, lines: Sequence[Line], names: Iterator[str]) -> li
     return out
 
 
+def within_sums(terms: Terms, order: Sequence[Any]) -> set[Any]:
+    """The terms that depend on the index of a sum around them (operands first in the order given)."""
+    indices = {node.args[0] for node in order if isinstance(node, SumOver | MatrixSum)}
+    loose: dict[Any, set[Any]] = {}
+    for node in order if indices else ():
+        if isinstance(node, sp.MatrixSymbol | sp.Symbol):
+            loose[node] = {i for i in indices if node == i or node.name.endswith(f"_{i.name}")}
+        else:
+            below: set[Any] = set().union(*(loose.get(a, set()) for a in (*node.args, *view(terms, node)[1])))
+            loose[node] = below - {node.args[0]} if isinstance(node, SumOver | MatrixSum) else below
+    return {node for node, found in loose.items() if found}
+
+
 def operands(terms: Terms, node: Any) -> tuple[Any, ...]:
     """What stands below a node in its printed form; names and sizes have nothing below them."""
     if not node.args or isinstance(node, LEAVES):
         return ()
-    return tuple(a for a in view(terms, node)[1] if a in node.args)
+    inside = set(node.args)
+    return tuple(a for a in view(terms, node)[1] if a in inside)
 
 
 def conditions(listing: Listing) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from matcalc import api
 from matcalc.errors import DeclarationError, LanguageError, Span, UndefinedError
@@ -79,9 +78,13 @@ def read_program(text: str, wrt: Iterable[str] | str | None = None, shapes: api.
                              span=extent_of(typed), hint="give the gradient that comes from above: --upstream G")
     names = {name for name, _ in typed.definitions}
     if asked is None:
-        asked = tuple(name for name in typed.symbols if name != upstream)
+        families = tuple(f"_{i}" for i in indices_of(typed))
+        asked = tuple(name for name in typed.symbols if name != upstream and not (families and name.endswith(families)))
     notes = [*parsed.notes, *(n for n in typed.notes if n not in parsed.notes)]
     for name in asked:
+        if name in typed.symbols and any(name.endswith(f"_{i}") for i in indices_of(typed)):
+            raise UndefinedError("derivative-by-family", f"{name} is not one variable but a family: each member has a gradient of its own",
+                                 source=typed.source, hint="--stack writes it as one matrix; differentiate by that")
         if name in typed.symbols or name in names:
             continue
         if name in typed.sizes:
@@ -287,9 +290,8 @@ def reachable(definitions: Sequence[Definition], loss: str) -> list[Definition]:
 
 def indexed(typed: Typed) -> set[Node]:
     """The definitions that depend on an index of a sum around their uses: they stay inside it."""
-    roots = [node for _, node in typed.definitions] + [typed.root]
-    order = list(postorder(roots, lambda n: n.args))
-    indices = {node.value for node in order if node.op == "sumover"}
+    indices = indices_of(typed)
+    order = list(postorder([*(node for _, node in typed.definitions), typed.root], lambda n: n.args))
     if not indices:
         return set()
     free: dict[Node, frozenset[str]] = {}
@@ -302,5 +304,7 @@ def indexed(typed: Typed) -> set[Node]:
     return {node for node in order if node.op == "let" and free[node]}
 
 
-def symbols_of(node: Node) -> set[Any]:
-    return {n.value for n in postorder([node], lambda n: n.args) if n.op == "symbol"}
+def indices_of(typed: Typed) -> set[str]:
+    """The indices of all sums."""
+    roots = [*(node for _, node in typed.definitions), typed.root]
+    return {node.value for node in postorder(roots, lambda n: n.args) if node.op == "sumover"}

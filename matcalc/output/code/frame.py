@@ -299,7 +299,7 @@ def axis(s: Any, known: set[str], names: Mapping[str, str], found: str) -> tuple
 
 def forms(plan: Plan, target: Target) -> tuple[list[str], Mapping[str, str]]:
     """In which form vectors are returned: statements, and the wrapping of each kind."""
-    vectors = [a for a in plan.arguments if a.kind == "vector" and a.used]
+    vectors = [a for a in plan.arguments if a.kind == "vector" and (a.used or a.symbol in plan.subject.wrt)]
     kinds = {o.kind for o in plan.outputs}
     lines: list[str] = []
     wrap: dict[str, str] = {}
@@ -316,9 +316,9 @@ def forms(plan: Plan, target: Target) -> tuple[list[str], Mapping[str, str]]:
             lines.append(f"column = {test}")
             wrap["vector"] = wide.format("{}", "(-1, 1)") + " if column else {}"
     if "row" in kinds:
-        own = [a for a in plan.arguments if a.kind == "row" and a.symbol in plan.subject.wrt and a.used]
+        own = [a for a in plan.arguments if a.kind == "row" and a.symbol in plan.subject.wrt]
         if own:
-            lines.append(f"row_form = {two.format(own[0].name)}")
+            lines.append(f"row_form = {two.format(own[0].name).replace('== 2', '!= 1')}")
             wrap["row"] = wide.format("{}", "(1, -1)") + " if row_form else {}"
         else:
             wrap["row"] = wide.format("{}", "(1, -1)")

@@ -19,7 +19,7 @@ from matcalc.language.syntax import postorder
 from matcalc.output.code.chains import Element, Products, dense, diagonal, vector
 from matcalc.output.code.values import ONE, Costs, Tape, Value, is_number, nonnegative
 from matcalc.terms.build import Terms, is_array
-from matcalc.terms.nodes import MatrixFunction, ScalarFunction, SumOver
+from matcalc.terms.nodes import SumOver
 from matcalc.terms.operations import TABLE
 from matcalc.terms.view import view
 
@@ -275,7 +275,7 @@ class Lowering:
         terms = [self.made[a] for a in operands if a in self.made]
         match op:
             case "scale":
-                c, inner = self.array(terms[0]), terms[1]
+                scale, inner = self.array(terms[0]), terms[1]
                 if (
                     inner.parts is not None
                     and inner.array is None
@@ -283,11 +283,11 @@ class Lowering:
                     and not inner.shared
                     and self.as_diagonal(inner)
                 ):
-                    return self.of_element(diagonal(tape.mul(c, self.as_diagonal(inner) or c), rows))
+                    return self.of_element(diagonal(tape.mul(scale, self.as_diagonal(inner) or scale), rows))
                 elements, d = self.elements(inner)
                 if len(elements) == 1 and elements[0].kind == "dense":
-                    return self.of_value(tape.mul(c, self.array(inner)), rows, cols)
-                return Term(rows, cols, elements, c if d is None else tape.mul(c, d))
+                    return self.of_value(tape.mul(scale, self.array(inner)), rows, cols)
+                return Term(rows, cols, elements, scale if d is None else tape.mul(scale, d))
             case "mul":
                 spread = self.distributed(operands, rows, cols)
                 if spread is not None:
@@ -658,8 +658,10 @@ class Lowering:
 
     def number(self, node: Any, op: str, operands: tuple[Any, ...]) -> Value:
         tape = self.tape
-        if not node.free_symbols and node.is_number and not node.has(MatrixFunction, ScalarFunction):
-            return tape.number(node)
+        if op in ("add", "mul", "hpower") or op in TABLE and TABLE[op].entrywise:
+            constants = [self.number_of(a) for a in operands if not is_array(a)]
+            if len(constants) == len(operands) and all(c.op == "number" for c in constants):
+                return tape.number(node)
         match op:
             case "add":
                 parts = sorted(operands, key=lambda a: bool(a.is_Number))

@@ -244,7 +244,7 @@ def arguments_of(
         arguments.append(argument(symbol, named(symbol), rows, cols, d.text, bool(loops)))
     for symbol, v in inputs.items():
         if symbol not in declared:
-            rows, cols = shape_in(exprs, symbol) or (v.shape + (sp.S.One,) * 2)[:2]
+            rows, cols = shape_in(subject.store, exprs, symbol) or (v.shape + (sp.S.One,) * 2)[:2]
             text = "×".join(str(s) for s in (rows, cols) if s != 1) or "scalar"
             arguments.append(argument(symbol, named(symbol), rows, cols, text, bool(v.loops)))
     for v in used:
@@ -269,11 +269,11 @@ def arguments_of(
     return tuple(final), names
 
 
-def shape_in(exprs: Sequence[Any], symbol: str) -> tuple[Any, Any] | None:
-    for e in exprs:
-        for s in e.atoms(sp.MatrixSymbol):
-            if s.name == symbol:
-                return tuple(s.shape)
+def shape_in(store: Terms, exprs: Sequence[Any], symbol: str) -> tuple[Any, Any] | None:
+    """The shape of a symbol that only the answer has."""
+    for node in postorder(list(exprs), lambda n: view(store, n)[1]):
+        if isinstance(node, sp.MatrixSymbol) and node.name == symbol:
+            return node.shape[0], node.shape[1]
     return None
 
 

@@ -14,7 +14,7 @@ from matcalc.output.code.plan import Subject, noun
 from matcalc.terms.build import Terms, is_array
 from matcalc.terms.view import translate, view
 
-LONGEST = 1000  # of a formula in the documentation
+LONGEST = 240  # of a formula in the documentation
 LEFT = {
     "gradient": "∇f({x})",
     "jacobian": "∂f/∂{x}",
@@ -137,7 +137,7 @@ def of_program(passed: Any) -> Subject:
     listing = passed.listing
     store: Terms = listing.terms
     gradients = listing.gradients
-    wrt = [n for n in passed.program.wrt]
+    wrt = list(passed.program.wrt)
     lines = [(line.name, line.expr) for line in listing.forward if line.name]
     lines += [(line.name, line.expr) for line in listing.backward if line.name]
     last = [line for line in listing.forward if line.name == listing.loss] or list(listing.forward[-1:])
