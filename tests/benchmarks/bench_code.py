@@ -156,7 +156,7 @@ def race(runners: dict[str, Callable[[], Any]], rounds: int = ROUNDS) -> dict[st
     for i in range(rounds + 1):
         turn = order if i % 2 else order[::-1]
         for name, run in turn[i % len(turn):] + turn[:i % len(turn)]:
-            if 3 < i and times[name] > 0.2:
+            if i > 3 and times[name] > 0.2:
                 continue        # the slow ones need no more rounds
             start = time.perf_counter()
             run()
