@@ -255,6 +255,7 @@ def build_all(terms: Terms, typed: Typed, root: Node) -> dict[Node, Any]:
     return built
 
 
+SHORT = 2000    # printed size up to which an answer is simplified as a whole
 DEEP = 400      # nodes from which a program counts as deep
 
 
@@ -320,6 +321,14 @@ def ask(expr: Any, wrt: str, shapes: Shapes, assume: Iterable[str], syntax: str,
 
         parsed, found = from_sympy(expr)
         declared = found | declared
+    if parsed.definitions:
+        from matcalc.program.reading import in_order
+
+        in_order(parsed)
+    for node in postorder([parsed.root], lambda n: n.args):
+        if node.op == "sumover" and name.endswith(f"_{node.value}"):
+            raise UndefinedError("derivative-by-family", f"{name} is not one variable but a family: each member has a gradient of its own",
+                                 source=parsed.source, span=node.span, hint=f"differentiate one member: leave out the sum over {node.value}")
     if parsed.declarations:
         declared = parse_shapes(parsed.declarations) | declared
     assumed = parse_assumptions(assume, known=known, syntax=syntax)
@@ -368,6 +377,7 @@ def with_upstream(parsed: Parsed, typed: Typed, upstream: str, declared: Mapping
 def answer(question: Question, kind: str | None, book: RuleBook, *, constrained: bool, expand: bool, layout: str, along: str | None = None,
            seed: int = 0, start: float = 0.0) -> Result:
     """Differentiate, with the variable's structure set aside, then simplify with it."""
+    from matcalc.calculus.cost import cost
     from matcalc.calculus.derive import Engine
     from matcalc.calculus.identities import assumption_rules, rewrites
     from matcalc.calculus.simplify import Simplifier, present
@@ -400,7 +410,10 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
         v = terms.symbol(direction, *terms.shape(x))
     raw = engine.derivative(folded(terms, book, f), x, kind, y, v)
     store = terms
-    if free != full:
+    short = bool(terms.opaque) and cost(terms, raw) < SHORT
+    if short:       # a short answer is written out, its named intermediates too
+        terms.opaque.clear()
+    if free != full or short:
         store = Terms(full, larger)
         raw = translate(store, terms, raw)
     notes = list(question.notes)

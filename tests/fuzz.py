@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Random differentiation problems, judged twice: by matcalc's own check and by the independent oracle.
 
-    python tests/fuzz.py [--count N] [--seed S] [--kind gradient|jacobian|derivative|hessian]... [--depth D]
-                         [--shrink] [--longer] [--json] [--out FILE] [--only STATUS]... [--without WORD]...
+    python tests/fuzz.py [--count N] [--seed S] [--kind gradient|jacobian|derivative|hessian]... [--depth D] [--shrink] [--longer]
+                         [--json] [--out FILE] [--only STATUS]... [--without WORD]...
     python tests/fuzz.py --cases FILE.toml...      the same judgement on the cases of files
 
 Each problem is a well-shaped expression drawn by `expressions.py` (seed S, S+1, … S+N−1, so that one problem can be repeated
@@ -15,8 +15,8 @@ with `--count 1 --seed …`).  What is reported:
     longer      (--longer) the answer, read back, simplifies to something shorter
 
 `undecided` counts problems where the oracle finds no point with a reliable numeric derivative, where a matrix function's Fréchet
-derivative would be wanted as a matrix, or where matcalc asks which size is larger; they are no failures.  Answers in words that the oracle lacks (dlogm, eigenvectors) are
-left to matcalc's own check.
+derivative would be wanted as a matrix, or where matcalc asks which size is larger; they are no failures.  Answers in words
+that the oracle lacks (dlogm, eigenvectors) are left to matcalc's own check.
 With --shrink each failure is made as small as possible first.  The exit status is 1 if anything failed.
 """
 from __future__ import annotations

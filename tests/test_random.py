@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 HERE = Path(__file__).resolve().parent
-BATCH, BATCHES = 10, 10        # problems in a test, tests a kind
+BATCH, BATCHES = 10, 7         # problems in a test, tests a kind
 KNOWN = {("gradient", 38)}     # right, in words that the oracle lacks: the blocks of a Kronecker product
 
 

@@ -229,6 +229,12 @@ class Backprop:
 
         return generate(self, target)
 
+    def function(self) -> Any:
+        """A function of NumPy arrays by keyword that returns the value and the gradients."""
+        from matcalc.output.code import callable_of
+
+        return callable_of(self)
+
     def _repr_latex_(self) -> str:
         return self.listing.latex
 
