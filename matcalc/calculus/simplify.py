@@ -40,6 +40,7 @@ class Simplifier:
     only_rewrites: bool = False
     uses: list[tuple[str, Any, Any]] = field(default_factory=list)     # (identity or "", before, after)
     _done: dict[Any, Any] = field(default_factory=dict)
+    _settled: dict[Any, Any] = field(default_factory=dict)
 
     def __call__(self, x: Any, expand: bool = False) -> Any:
         """The cheapest equal form found; with `expand`, products multiplied out."""
@@ -111,7 +112,10 @@ class Simplifier:
         return done[x]
 
     def settle(self, x: Any) -> Any:
-        """Local alternatives until none is cheaper."""
+        """Local alternatives until none is cheaper; each term once."""
+        asked = x
+        if asked in self._settled:
+            return self._settled[asked]
         for _ in range(12):
             best, why = x, ""
             for y in self.alternatives(x):
@@ -125,6 +129,7 @@ class Simplifier:
             self.uses.append((why, x, best))
             x = best
         self._done[x] = x
+        self._settled[asked] = self._settled[x] = x
         return x
 
     def alternatives(self, x: Any) -> Iterable[Any]:
