@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import signal
 import sys
 import time
@@ -279,8 +280,22 @@ def judge(program: str, variables: list[str], seed: int) -> tuple[str, str]:
     return "ok", ""
 
 
-def shrunk(program: str, status: str, seed: int, least: int = 2) -> str:
+def terms_of(total: str) -> list[str]:
+    """The terms of a sum, split outside brackets."""
+    found, depth, start = [], 0, 0
+    for i, char in enumerate(total):
+        depth += (char in "([") - (char in ")]")
+        if not depth and total.startswith(" + ", i):
+            found.append(total[start:i])
+            start = i + 3
+    return [*found, total[start:]]
+
+
+def shrunk(program: str, failure: tuple[str, str], seed: int, least: int = 2) -> str:
     """The program with as many lines left out as the failure allows."""
+    def alike(verdict: tuple[str, str]) -> bool:
+        return verdict[0] == failure[0] and verdict[1][:25] == failure[1][:25]
+
     head, *lines = program.split("\n")
     last = lines.pop()
 
@@ -296,15 +311,13 @@ def shrunk(program: str, status: str, seed: int, least: int = 2) -> str:
             rest = lines[:i] + lines[i + 1:]
             if any(name in line.split(" = ")[1] for line in rest) or len(rest) < least:
                 continue
-            import re
-
-            terms = [t for t in last.removeprefix("l = ").split(" + ") if not re.search(rf"\b{name}\b", t)]
+            terms = [t for t in terms_of(last.removeprefix("l = ")) if not re.search(rf"\b{name}\b", t)]
             if not terms:
                 continue
             shorter = "l = " + " + ".join(terms)
             candidate = "\n".join([head, *rest, shorter])
             inside = [v for v in variables if re.search(rf"\b{v}\b", "\n".join([*rest, shorter]))]
-            if inside and judge(candidate, inside, seed)[0] == status:
+            if inside and alike(judge(candidate, inside, seed)):
                 lines, last, changed = rest, shorter, True
                 break
     return text(lines)
@@ -328,7 +341,7 @@ def main() -> int:
         totals[status] += 1
         if status in FAILURES:
             if args.shrink:
-                program = shrunk(program, status, seed)
+                program = shrunk(program, (status, why), seed)
             print(f"---- {status} {seed}: {why}\n{program}\n", flush=True)
     print(", ".join(f"{status} {n}" for status, n in sorted(totals.items())))
     print(f"{len(seconds)} programs, median {sorted(seconds)[len(seconds) // 2]:.2f} s, slowest {max(seconds):.2f} s")

@@ -373,3 +373,19 @@ def test_expressions_without_a_common_value_are_not_called_equal() -> None:
     verdict = agree(typed("log(x'x)"), typed("log(-x'x)"))
     assert not verdict
     assert verdict.max_rel_error is None
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("text", "wrt", "kind", "shapes"), [
+    ("||Y||_*", "Y", None, "Y: n×m"),                               # the square root of a singular Y'Y loses half of the digits
+    ("(T.^-2 (Z d + z))' sigmoid(X ones(m))", "z", "hessian", "T: n×m positive, Z: m×n, d: n, z: m, X: n×m"),   # zero, of large values
+])
+def test_a_loss_of_digits_is_not_a_wrong_answer(text: str, wrt: str, kind: str | None, shapes: str, seed: int) -> None:
+    import matcalc
+
+    assert matcalc.derive(text, wrt=wrt, kind=kind, shapes=shapes).check(seed=seed).status in ("verified", "skipped")
+
+
+def test_a_tiny_error_is_noticed_where_no_digits_are_lost() -> None:
+    slightly = node(sp.MatMul, sp.Integer(2) + sp.Rational(1, 10**6), x)
+    assert check(typed("x'x"), "x", "gradient", slightly).status == "failed"

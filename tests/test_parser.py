@@ -451,6 +451,12 @@ def test_token_soup_is_read_or_refused(text: str) -> None:
         assert 0 <= start <= end <= max(len(text), 1)
 
 
+@pytest.mark.parametrize("text", ["∇", "∇_", "∇_{", "∇_{x", "∇_{x}", "∇_x"])
+def test_a_nabla_without_a_function_ends_too_early(text: str) -> None:
+    start, end = refused_at(text, "auto")
+    assert 0 <= start < end <= len(text)
+
+
 def refused_at(text: str, syntax: str) -> tuple[int, int]:
     """The span of the error, (0, 0) if the text can be read."""
     try:

@@ -118,7 +118,12 @@ class Calls(Cursor):
         if (after.text == "_" and after.kind == "op") or after.kind == "sub":  # ∇_x f
             self.i += 1
             if after.kind == "op":
-                self.i += 1 if self.tokens[self.i].text != "{" else 3
+                if self.at("{"):
+                    self.i += 1
+                    self.operand(self.tokens[self.i])
+                    self.expect("}")
+                else:
+                    self.operand(self.tokens[self.i])
             self.notes.append("the ∇ in front was left out: the variable is given by --wrt")
             return self.expression(UNARY)
         if after.kind == "func" and after.value is not None:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-7        # largest relative error of a right answer
 CONVERGED = 1e-8        # a difference less certain than this is drawn again
-FLOOR = 1e-3            # derivatives smaller than this are compared as if they were this large
+FLOOR = 1e-3            # derivatives smaller than this (times the function, if large) are compared as if they were this large
+NOISE = 1e-15           # relative rounding of the arrays that an answer is evaluated at
 POINTS, DIRECTIONS, LEVELS = 3, 5, 5
 TRIES = {"normal": 40}  # draws in a mode before the next one is tried; 12 unless listed
 STARTS = {1: (0.08, 0.02, 0.004), 2: (0.16, 0.05, 0.015)}      # first steps of a first and of a second difference
@@ -108,14 +109,14 @@ def richardson(quotient: Quotient, starts: tuple[float, ...]) -> tuple[Array, Ar
     return best, error
 
 
-def reliable(value: Array, error: Array, limit: float) -> bool:
+def reliable(value: Array, error: Array, limit: float, floor: float = FLOOR) -> bool:
     """Whether a difference is known to the limit, relative to its largest entry."""
-    return bool(np.isfinite(value).all() and error.max() <= limit * max(float(np.abs(value).max()), FLOOR))
+    return bool(np.isfinite(value).all() and error.max() <= limit * max(float(np.abs(value).max()), floor))
 
 
-def distance(claimed: Array, true: Array) -> float:
+def distance(claimed: Array, true: Array, floor: float = FLOOR) -> float:
     """The largest error relative to the largest true entry; infinite if the claim isn't finite."""
-    error = float(np.abs(claimed - true).max()) / max(float(np.abs(true).max()), FLOOR)
+    error = float(np.abs(claimed - true).max()) / max(float(np.abs(true).max()), floor)
     return error if np.isfinite(error) else float("inf")
 
 
@@ -232,7 +233,16 @@ class Question:
         u, v = spread(c, self.structure), spread(d, self.structure)
         claimed = self.form(point, value, c, d, u, v)
         true, error = self.second(point, u, v, entries) if self.kind in SECOND else self.first(point, u, entries)
-        return distance(claimed, true) if reliable(true, error, CONVERGED) else None
+        floor = FLOOR * max(1.0, float(np.abs(value).max()))    # a difference inherits the rounding of the function
+        if not reliable(true, error, CONVERGED, floor):
+            return None
+        apart = distance(claimed, true, floor)
+        if TOLERANCE < apart < 1e3 * TOLERANCE:     # is it the answer that is wrong, or its evaluation that loses digits here?
+            nearby = {n: x * (1 + NOISE * rng.standard_normal(x.shape)) for n, x in point.env.items()}
+            again = self.form(Point(nearby, point.dims, point.entries), value, c, d, u, v)
+            if distance(again, claimed, floor) > apart / 100:
+                return None
+        return apart
 
     def answer_at(self, env: Mapping[str, Array], dims: Mapping[str, int]) -> Array:
         """The value of the answer; Wrong if it can't have one."""

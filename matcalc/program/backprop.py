@@ -46,7 +46,7 @@ class Gradient(api.Result):
         return made
 
     @cached_property
-    def _found(self) -> tuple[Any, Any]:
+    def _found(self) -> tuple[Any, Any, Terms]:
         whole: Whole = self.__dict__["_whole"]
         return whole.written(self.wrt)
 
@@ -60,13 +60,14 @@ class Gradient(api.Result):
 
     @cached_property
     def original(self) -> Any:
+        from matcalc.terms.view import translate
+
         whole: Whole = self.__dict__["_whole"]
-        return whole.translated(whole.function)
+        return whole.function if self.terms is whole.terms else translate(self.terms, whole.terms, whole.function)
 
     @cached_property
     def terms(self) -> Any:
-        whole: Whole = self.__dict__["_whole"]
-        return whole.store
+        return self._found[2]
 
     @cached_property
     def work(self) -> Any:
@@ -127,20 +128,26 @@ class Whole:
         got = self.engine.transposer.pull(api.folded(self.terms, self.book, self.function), S.One, leaves.values())
         return {name: got[leaf] for name, leaf in leaves.items()}
 
-    def translated(self, x: Any) -> Any:
-        from matcalc.terms.view import translate
-
-        return x if self.store is self.terms else translate(self.store, self.terms, x)
-
-    def written(self, name: str) -> tuple[Any, Any]:
-        """The gradient by one variable, simplified, and the simplifier that tells how."""
+    def written(self, name: str) -> tuple[Any, Any, Terms]:
+        """The gradient by one variable, simplified, the simplifier that tells how, and the store that both are in."""
+        from matcalc.calculus.cost import cost
         from matcalc.calculus.identities import assumption_rules, rewrites
         from matcalc.calculus.simplify import Simplifier, present
+        from matcalc.terms.build import Terms
+        from matcalc.terms.view import translate
 
-        raw = self.translated(self.cotangents[name])
-        assumed = assumption_rules(self.store, self.typed, api.build_all)
-        simplify = Simplifier(self.store, (*assumed, *rewrites(self.store, self.book, raw)))
-        return present(self.store, simplify(raw)), simplify
+        terms, store, raw = self.terms, self.store, self.cotangents[name]
+        named = terms.opaque
+        if named and cost(terms, raw) < api.SHORT:      # a short answer is written out, its named intermediates too
+            store = Terms(store.properties, store.larger)
+            terms.opaque = set()
+            raw = translate(store, terms, raw)
+            terms.opaque = named
+        elif store is not terms:
+            raw = translate(store, terms, raw)
+        assumed = assumption_rules(store, self.typed, api.build_all)
+        simplify = Simplifier(store, (*assumed, *rewrites(store, self.book, raw)))
+        return present(store, simplify(raw)), simplify, store
 
 
 @dataclass(frozen=True)

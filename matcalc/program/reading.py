@@ -77,12 +77,12 @@ def read_program(text: str, wrt: Iterable[str] | str | None = None, shapes: api.
         raise UndefinedError("not-a-number", f"the last line has to be a number, but it is {shape}", source=typed.source,
                              span=extent_of(typed), hint="give the gradient that comes from above: --upstream G")
     names = {name for name, _ in typed.definitions}
+    families = tuple(f"_{i}" for i in indices_of(typed))
     if asked is None:
-        families = tuple(f"_{i}" for i in indices_of(typed))
         asked = tuple(name for name in typed.symbols if name != upstream and not (families and name.endswith(families)))
     notes = [*parsed.notes, *(n for n in typed.notes if n not in parsed.notes)]
     for name in asked:
-        if name in typed.symbols and any(name.endswith(f"_{i}") for i in indices_of(typed)):
+        if name in typed.symbols and families and name.endswith(families):
             raise UndefinedError("derivative-by-family", f"{name} is not one variable but a family: each member has a gradient of its own",
                                  source=typed.source, hint="--stack writes it as one matrix; differentiate by that")
         if name in typed.symbols or name in names:
