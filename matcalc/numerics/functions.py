@@ -110,6 +110,12 @@ def spectral(f: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Function:
     return function
 
 
+def root(w: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Square roots of eigenvalues; one that is zero but for rounding is zero, since its root would be far above rounding."""
+    size = np.abs(w)
+    return np.sqrt(np.where(size <= 1e-14 * size.max(-1, keepdims=True), 0, w))
+
+
 def frechet(slope: Callable[[npt.NDArray[Any], npt.NDArray[Any]], npt.NDArray[Any]]) -> Function:
     """L(A, E) = V (f[wi, wj] ⊙ V^-1 E V) V^-1 (Daleckii-Krein), where `slope` is the divided difference f[a, b]."""
 
@@ -409,7 +415,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType({
     "log1p": np.log1p, "expm1": np.expm1, "square": np.square,
     # matrices
     "transpose": flip, "inv": inverse, "pinv": pinv, "adj": adjugate,
-    "expm": expm, "logm": spectral(np.log), "sqrtm": spectral(np.sqrt),
+    "expm": expm, "logm": spectral(np.log), "sqrtm": spectral(root),
     "dexpm": dexpm, "dlogm": frechet(log_slope), "dsqrtm": frechet(lambda a, b: 1 / (np.sqrt(a) + np.sqrt(b))),
     "cholesky": cholesky, "lowerhalf": lowerhalf, "lower": np.tril, "upper": np.triu,
     "kron": kron, "khatrirao": khatrirao, "blockinner": blockinner, "blocksum": blocksum, "blocks": blocks,

@@ -287,6 +287,7 @@ def _logm(a):
 def _sqrtm(a):
     """The square root of a matrix, by its eigenvalues."""
     w, v, v_inv = _eigen(a)
+    w = np.where(np.abs(w) <= 1e-14 * np.abs(w).max(), 0, w)  # zero but for rounding
     return _real((v * np.sqrt(w)) @ v_inv)
 ''',
     "_expm": '''
