@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from matcalc.errors import DeclarationError, MatcalcError, ShapeError, UndefinedError
 from matcalc.language.declare import Declaration, canonical_name, convention, parse_assumptions, parse_shapes
-from matcalc.language.infer import Typed, infer
+from matcalc.language.infer import Typed, infer, with_absent
 from matcalc.language.parser import Parsed
 from matcalc.language.parser import parse as parse_text
 from matcalc.language.syntax import Node, postorder
@@ -53,6 +53,12 @@ class Question:
 
     def declaration(self, name: str) -> Declaration:
         return self.typed.symbols.get(name) or self.typed.unused[name]
+
+    @property
+    def involved(self) -> tuple[Declaration, ...]:
+        """The symbols of the expression, and the variable where it doesn't occur."""
+        absent = [name for name in (self.wrt, self.second) if name and name not in self.typed.symbols]
+        return (*self.typed.symbols.values(), *(self.typed.unused[name] for name in absent))
 
 
 @dataclass(frozen=True)
@@ -120,8 +126,8 @@ class Result:
     def shapes(self) -> dict[str, tuple[str, ...]]:
         """The shapes of the symbols, as declared or assumed."""
         out: dict[str, tuple[str, ...]] = {}
-        for name, d in self.question.typed.symbols.items():
-            out[name] = () if d.is_number else (str(d.rows),) if d.cols.is_one else (str(d.rows), str(d.cols))
+        for d in self.question.involved:
+            out[d.name] = () if d.is_number else (str(d.rows),) if d.cols.is_one else (str(d.rows), str(d.cols))
         return out
 
     @cached_property
@@ -351,9 +357,7 @@ def ask(expr: Any, wrt: str, shapes: Shapes, assume: Iterable[str], syntax: str,
         if variable not in typed.symbols:
             if variable in typed.sizes:
                 raise UndefinedError("derivative-by-size", f"{variable} is a size, not a variable", hint=None)
-            if variable not in typed.unused:
-                raise DeclarationError("unknown-variable", f"{variable} does not occur in the expression", source=parsed.source,
-                                       hint="its variables are " + ", ".join(typed.symbols) if typed.symbols else None)
+            typed = with_absent(typed, variable)
             notes.append(f"{variable} does not occur in the expression, so the derivative is zero")
     return Question(typed, name, transposed, properties(typed), tuple(notes), second)
 

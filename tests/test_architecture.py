@@ -14,7 +14,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 # terms; the numerics stand before the rules, which they verify, and so can't know the calculus that they check.
 STAGES = ("errors", "terms.operations", "language", "terms", "printers", "numerics", "rulebook", "calculus", "output", "api",
           "claims", "solving", "program", "", "cli", "__main__")
-PRINTERS = {f"output.{name}" for name in ("printer", "text", "unicode", "latex")}
+PRINTERS = {f"output.{name}" for name in ("letters", "printer", "text", "unicode", "latex")}
 LAZY = {("errors", "output"), ("api", "program")}       # str(error) and r.listing() come from later stages, looked up when asked for
 COMPILES = "matcalc.output.code.load"       # our own output, for `Result.function()`
 

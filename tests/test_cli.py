@@ -104,7 +104,7 @@ def test_several_variables_give_several_answers(say: Any) -> None:
 
 
 def test_an_answer_that_fails_leaves_the_others(say: Any) -> None:
-    said = say("grad", "x'A y", "--wrt", "q", "--wrt", "y", "--to", "text")
+    said = say("grad", "x'A y", "--wrt", "m", "--wrt", "y", "--to", "text")
     assert said.status == 2
     assert said.out == "A' x\n"
 
@@ -173,11 +173,11 @@ def test_a_file_that_cannot_be_read_is_one_error(say: Any, tmp_path: Path, argum
     assert said.status == 2
     assert said.out == ""
     assert said.err.startswith("error[")
-    assert why in said.err
+    assert why in " ".join(said.err.split())
 
 
 BAD = {
-    "unbalanced": "((x", "unknown function": "foo2(X)", "no expression": "", "blank": "  \n ", "bell": "\a", "division": "A / B",
+    "unbalanced": "((x", "unknown function": "trce(X)", "no expression": "", "blank": "  \n ", "bell": "\a", "division": "A / B",
     "brackets": "(" * 10_000 + "x" + ")" * 10_000, "megabyte": "x + " * 250_000 + "x", "power": "A^999999999", "trace": "tr(x)",
     "arguments": "tr(A, B)", "code": "__import__('os').system('true')", "only operators": "+ * -",
 }

@@ -464,3 +464,21 @@ def refused_at(text: str, syntax: str) -> tuple[int, int]:
     except LanguageError as error:
         return error.span or (0, 0)
     return 0, 0
+
+
+@pytest.mark.parametrize(("text", "code", "part"), [
+    ("2^(9^9^9) x", "number-too-long", "2^(9^9^9)"), ("(2 t)^999999999", "number-too-long", "(2 t)^999999999"), ("(1/3)^99999", "number-too-long", "(1/3)^99999"),
+    ("x / (2 - 2)", "division-by-zero", "x / (2 - 2)"), ("0^-1 x", "division-by-zero", "0^-1"), ("x ./ 0", "division-by-zero", "x ./ 0"),
+    ("log(0) x", "not-real", "log(0)"), ("sqrt(-2) x", "not-real", "sqrt(-2)"), ("(-8)^(1/3) x", "not-real", "(-8)^(1/3)"),
+])
+def test_numbers_are_real_and_not_of_thousands_of_digits(text: str, code: str, part: str) -> None:
+    with pytest.raises(LanguageError) as error:
+        parse(text)
+    assert error.value.code == code
+    start, end = error.value.span or (0, 0)
+    assert text[start:end] == part
+
+
+@pytest.mark.parametrize("text", ["t^999999999", "(-1)^99999999999 t", "0^0 t", "2^-3 t", "(1 - 1)^3 t", "log(2/3) t", "(2 - 3)^2 / 4 t"])
+def test_large_exponents_of_what_has_no_digits_are_read(text: str) -> None:
+    assert "t" in {node.value for node in postorder([parse(text).root], lambda n: n.args)}

@@ -42,7 +42,7 @@ class Answer:
     steps: tuple[Step, ...] = ()
     function_unicode: str = "tr(X A Xᵀ B)"
     direction: str | None = None
-    question: Any = field(default_factory=lambda: SimpleNamespace(typed=SimpleNamespace(symbols=SYMBOLS), second=None))
+    question: Any = field(default_factory=lambda: SimpleNamespace(involved=SYMBOLS.values(), second=None))
 
 
 @dataclass(frozen=True)
@@ -147,3 +147,13 @@ def test_wrapping_loses_nothing(words: list[str], width: int) -> None:
 def test_error_messages_keep_their_text() -> None:
     text = "error[shape-mismatch]: cannot add m×1 to m×p\n  |\n1 | A X − b\n  | ~~~   ^ m×1\n  = help: declare b"
     assert "\n".join("".join(t for t, _ in line) for line in report.diagnostic(text)) == text
+
+
+@pytest.mark.parametrize(("said", "shown"), [
+    ("mu_1 and Sigma are free", "μ₁ and Σ are free"), ("dSigma, beta", "dΣ, β"), ("did you mean `alpha`?", "did you mean `alpha`?"),
+    ("the gamma(x) of gamma-rays and alphabets", "the gamma(x) of γ-rays and alphabets"), ("x_i has theta_i", "x_i has θ_i"),
+])
+def test_greek_names_are_shown_as_letters(said: str, shown: str) -> None:
+    from matcalc.output.letters import lettered
+
+    assert lettered(said) == shown

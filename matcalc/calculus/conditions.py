@@ -36,8 +36,18 @@ def conditions(terms: Terms, function: Any, answer: Any) -> tuple[str, ...]:
                 continue
             for text in of_node(terms, node, is_answer, show, inverted):
                 found[text] = None
-    stronger = {"are non-zero": "are positive", "≠ 0": "> 0"}
-    return tuple(text for text in found if not any(text.endswith(weak) and text.replace(weak, strong) in found for weak, strong in stronger.items()))
+    return tuple(text for text in found if not found.keys() & implying(text))
+
+
+def implying(text: str) -> set[str]:
+    """Conditions that imply this one."""
+    for weak, strong in (("are non-zero", "are positive"), ("≠ 0", "> 0")):
+        if text.endswith(weak):
+            return {text.replace(weak, strong)}
+    if text.endswith(" is invertible"):
+        inside = text.removesuffix(" is invertible")
+        return {f"det({inside}) > 0", f"det({inside}) ≠ 0", f"{inside.removeprefix('sqrtm(').removesuffix(')')} has no eigenvalue ≤ 0"}
+    return set()
 
 
 def of_node(terms: Terms, node: Any, is_answer: bool, show: Any, inverted: set[Any]) -> Iterator[str]:
@@ -68,15 +78,11 @@ def of_node(terms: Terms, node: Any, is_answer: bool, show: Any, inverted: set[A
                 yield from corner(operands[0], show)
         elif op == "logdet":
             if not terms.has(operands[0], "spd"):
-                yield f"det({bare(show(operands[0]))}) > 0"
+                yield f"det({show(operands[0])}) > 0"
         elif op in ("log", "sqrt"):
             yield from positive(terms, operands[0], show)
-        elif row.condition and (op not in ("inv",)):
+        elif row.condition and op != "inv" and not is_answer:       # what a rule brings in has a value wherever the rule holds
             yield row.condition.format(show(operands[0]) if row.entrywise is False else bracketed(show(operands[0])))
-
-
-def bare(text: str) -> str:
-    return text
 
 
 def bracketed(text: str) -> str:
@@ -94,6 +100,8 @@ def denominators(c: Any, show: Any) -> Iterator[str]:
 
 
 def nonzero(x: Any, show: Any) -> Iterator[str]:
+    if isinstance(x, sp.Abs):
+        x = x.args[0]
     if is_array(x):
         yield f"entries of {bracketed(show(x))} are non-zero"
     elif not x.is_number and not x.is_positive and not always_positive(x):
@@ -107,6 +115,8 @@ def positive(terms: Terms, x: Any, show: Any) -> Iterator[str]:
         if not terms.has(x, "positive") and not isinstance(x, sp.OneMatrix) and not (
                 hasattr(x, "operands") and op_name(x) in ("softmax", "exp", "sigmoid", "softplus", "abs")):
             yield f"entries of {bracketed(show(x))} are positive"
+    elif isinstance(x, sp.Abs):
+        yield from nonzero(x, show)
     elif not x.is_positive and not always_positive(x):
         yield f"{show(x)} > 0"
 

@@ -175,8 +175,8 @@ def layout(verdict: Verdict, *, width: int, seconds: float | None = None, steps:
         elif not verdict.ok:
             lines += [(), *report.labelled([("departs", "no single slip in these steps leads to your answer", "label")], width)]
     lines.append(())
-    about: list[Fact] = [("where", report.where(verdict.claim.question.typed.symbols.values()), "label")]
-    about += [("note", note, "label") for note in verdict.notes]
+    about: list[Fact] = [("where", report.where(verdict.claim.question.involved), "label")]
+    about += report.noted(verdict.notes)
     if verdict.ok:
         about.append(report.verdict(verdict.check, seconds))
     elif verdict.correct is not None:

@@ -107,14 +107,15 @@ def _answer(asked: Solving, name: str) -> int:
 def layout(answer: Solution, check: Checked, *, width: int, steps: bool, seconds: float) -> list[Line]:
     """Question, answer, its LaTeX, and what it rests on."""
     from matcalc.output import report
+    from matcalc.output.letters import symbol
 
     if answer.problem.f is None:
         question = f"{answer.function_unicode} = 0"
     else:
         f = answer.function_unicode
-        question = f"∂/∂{answer.name} {f'({f})' if report.is_sum(f) else f} = 0"
+        question = f"∂/∂{symbol(answer.name)} {f'({f})' if report.is_sum(f) else f} = 0"
     question += "".join(f"{', ' if i else '  subject to '}{c.text}" for i, c in enumerate(answer.problem.constraints))
-    shown = f"  {answer.name} = {answer.unicode}" if answer.solved else f"  {answer.equation_in('unicode')}"
+    shown = f"  {symbol(answer.name)} = {answer.unicode}" if answer.solved else f"  {answer.equation_in('unicode')}"
     source = f"{_latex_name(answer)} = {answer.latex}" if answer.solved else answer.equation_in("latex")
     lines: list[Line] = [((part, "dim"),) for part in report.wrap_formula(question, width)]
     lines += [((part, "answer"),) for part in report.wrap_formula(shown, width)]

@@ -14,7 +14,7 @@ from matcalc.errors import ShapeError
 from matcalc.language.declare import Assumption, Declaration, parse_shapes
 from matcalc.language.evidence import solve
 from matcalc.language.fitting import Context, children, is_number
-from matcalc.language.resolve import Resolution, Typed
+from matcalc.language.resolve import Resolution, Typed, with_absent
 from matcalc.language.size import NUMBER, Shape, SizeTooLarge
 from matcalc.language.syntax import Node, postorder
 from matcalc.language.unify import Misfit
@@ -77,4 +77,4 @@ def explain(typed: Typed) -> list[tuple[str, str, str]]:
     return [(name, d.text, d.why) for name, d in typed.symbols.items()]
 
 
-__all__ = ["Typed", "explain", "infer"]
+__all__ = ["Typed", "explain", "infer", "with_absent"]

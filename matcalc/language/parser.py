@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from matcalc.errors import LanguageError
+from matcalc.language.exact import check_numbers
 from matcalc.language.grammar import Expression
 from matcalc.language.spellings import SYNTAXES, respell
 from matcalc.language.spellings.plain import Names, memberships
@@ -172,6 +173,7 @@ class _Program:
                 lets[name] = let = Node("let", (node,), fresh, node.span)
                 definitions.append((fresh, let))
         assert root is not None
+        check_numbers(root, self.source)
         said = tuple(dict.fromkeys([*all_notes, *names.notes]))
         return Parsed(root, self.source, self.syntax, said, tuple(declarations), tuple(definitions))
 

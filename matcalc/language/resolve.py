@@ -5,12 +5,13 @@ carry their sizes, and each undeclared symbol has a reason for its shape.
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from matcalc.errors import DeclarationError, ShapeError
-from matcalc.language.declare import Assumption, Declaration, check_properties
+from matcalc.language.declare import Assumption, Declaration, check_properties, convention
 from matcalc.language.evidence import WORDS
 from matcalc.language.fitting import DOT, MAKERS, Context, Pass, axis_of, children, is_number, is_vector, is_zero, size_of_node
 from matcalc.language.size import NUMBER, ONE, Shape, Size, shape_text
@@ -35,6 +36,22 @@ class Typed:
     source: str = ""
     definitions: tuple[tuple[str, Node], ...] = ()
     unused: Mapping[str, Declaration] = field(default_factory=dict)     # declared, but absent from the expression
+
+
+def with_absent(typed: Typed, name: str) -> Typed:
+    """The expression with a variable that it lacks, shaped by convention; DeclarationError if the name can't be a variable's."""
+    if name in typed.unused:
+        return typed
+    if not re.fullmatch(r"[^\W\d]\w*", name):
+        raise DeclarationError("bad-name", f"`{name}` is not the name of a variable",
+                               hint="its variables are " + ", ".join(typed.symbols) if typed.symbols else None)
+    kind = convention(name)
+    free = {"matrix": ["rows", "cols"], "vector": ["rows"], "number": []}[kind]
+    taken = {*typed.symbols, *typed.sizes, *typed.unused, *(n for d in typed.unused.values() for size in d.shape for n in size.names)}
+    sizes = fresh_names(free, taken)
+    rows, cols = sizes.get("rows", ONE), sizes.get("cols", ONE)
+    made = Declaration(name, rows, cols, frozenset(), False, f"a {kind} by convention; it does not occur")
+    return replace(typed, unused={**typed.unused, name: made})
 
 
 class Resolution:

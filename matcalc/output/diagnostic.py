@@ -17,6 +17,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from matcalc.errors import MatcalcError, Span
+from matcalc.output.letters import lettered
 
 WIDTH = 80
 MOST_LINES = 4      # lines of source in one diagnostic
@@ -67,8 +68,8 @@ def _message(error: MatcalcError) -> str:
 
 
 def _clean(text: str) -> str:
-    """One line without control characters."""
-    return "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    """One line without control characters, Greek names as letters."""
+    return lettered("".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text))
 
 
 def _by_line(source: str, span: Span, labels: tuple[tuple[Span, str], ...]) -> list[tuple[int, str, list[Mark]]]:
@@ -113,14 +114,14 @@ def _show(number: int, text: str, marks: list[Mark], gutter: int) -> list[str]:
     bar, line = " " * gutter + " |", "".join(under)
     room = WIDTH - gutter - 3
     *others, (start, end, last) = placed
-    below = [(s, m.text) for s, _, m in others if m.text]
-    if last.text and len(line) + 1 + _columns(last.text) <= room and end == len(line):
-        line += " " + last.text
-    elif last.text:
-        below.append((start, last.text))
+    below = [(s, _clean(m.text)) for s, _, m in others if m.text]
+    said = _clean(last.text)
+    if said and len(line) + 1 + _columns(said) <= room and end == len(line):
+        line += " " + said
+    elif said:
+        below.append((start, said))
     shown = [f"{number:>{gutter}} | {text}".rstrip(), f"{bar} {line}"]
     for start, label in reversed(below):
-        label = _clean(label)
         start = max(0, min(start, room - _columns(label)))
         for k, piece in enumerate(_wrap(label, max(room - start, 20))):
             shown.append(f"{bar} {' ' * (start + 2 * (k > 0))}{piece}")

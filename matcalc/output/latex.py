@@ -3,7 +3,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from matcalc.output.printer import ATOM, LETTER, Memo, Style, parted, write
+from matcalc.output.letters import LETTER, parted
+from matcalc.output.printer import ATOM, Memo, Style, write
 
 ACCENTS = {"hat", "tilde", "bar"}
 FUNCTIONS = {"lambda_max": r"\lambda_{\max}", "lambda_min": r"\lambda_{\min}", "max": r"\max", "min": r"\min"}

@@ -10,7 +10,6 @@ whole answer) is `I`; elsewhere it names its size.  A form therefore has two rea
 """
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,14 +21,13 @@ from sympy.core.symbol import Str
 from sympy.matrices.expressions.diagonal import DiagonalOf
 
 from matcalc.errors import UnsupportedError
-from matcalc.language.tokens import GREEK
+from matcalc.output.letters import LETTER
 from matcalc.terms.nodes import Entry, MatrixFunction, MatrixSum, ScalarFunction, SumOver, op_name
 from matcalc.terms.operations import TABLE
 
 LONGEST = 20_000        # the weight of the longest text that is written
 SUM, SIGN, PRODUCT, FACTOR, POSTFIX, ATOM = range(1, 7)      # precedence of what was written, loosest first
 
-LETTER = {name: letter for letter, name in reversed(GREEK.items())}      # the Greek letter of a name
 
 
 # ---------------------------------------------------------------- forms
@@ -724,12 +722,3 @@ def _draw_call(op: str, parts: list[Piece], style: Style) -> Piece:
         return template.format(*(p[0] for p in parts)), ATOM
     infix = "{1}" in template
     return template.format(*(_wrap(p, FACTOR if infix else ATOM, style) for p in parts)), PRODUCT if infix else POSTFIX
-
-
-def parted(text: str) -> tuple[str, str]:
-    """A name as its letter and its subscript: W1, W_1 and x_max have one."""
-    if "_" in text.strip("_"):
-        base, _, subscript = text.partition("_")
-        return base, subscript
-    found = re.fullmatch(r"(\D+)(\d+)", text)
-    return (found[1], found[2]) if found else (text, "")

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TextIO
 
+from matcalc.output.letters import lettered, symbol
+
 Line = tuple[tuple[str, str], ...]      # (text, style) pieces; style is a key of STYLES or ""
 
 STYLES = {"dim": "dim", "label": "dim", "answer": "bold", "good": "green", "bad": "bold red", "warn": "yellow", "rule": "cyan",
@@ -104,7 +106,7 @@ class Answer(Protocol):
     @property
     def direction(self) -> str | None: ...
     @property
-    def question(self) -> Any: ...      # .typed.symbols: the Declared by name; .second: the other variable, if any
+    def question(self) -> Any: ...      # .involved: the Declared; .second: the other variable, if any
 
 
 # ---- the layout ----
@@ -127,10 +129,10 @@ def facts(answer: Answer, check: Checked, *, width: int, steps: bool = False, se
     return [
         *(_derivation(answer.steps, width) if steps else ()),
         *labelled([
-            ("where", where(answer.question.typed.symbols.values()), "label"),
+            ("where", where(answer.question.involved), "label"),
             (SHORT.get(answer.kind, answer.kind), shape_text(answer.shape), "label"),
             *(("holds if", condition, "label") for condition in answer.conditions),
-            *(("note", note, "label") for note in answer.notes),
+            *noted(answer.notes),
             verdict(check, seconds),
         ], width),
     ]
@@ -141,12 +143,12 @@ SHORT = {"hvp": "product", "quadratic": "second"}
 
 def question(answer: Answer) -> str:
     """What was asked: `∂/∂X tr(X A Xᵀ B)`."""
-    x, y, f = answer.wrt, answer.question.second, answer.function_unicode
-    matrix = len(answer.shapes.get(x, ())) == 2
+    x, y, f = symbol(answer.wrt), answer.question.second and symbol(answer.question.second), answer.function_unicode
+    matrix = len(answer.shapes.get(answer.wrt, ())) == 2
     f = f"({f})" if is_sum(f) else f
     match answer.kind:
         case "differential":
-            return f"d {f}" if answer.direction == f"d{x}" else f"∂/∂{x} {f} [{answer.direction}]"
+            return f"d {f}" if answer.direction == f"d{answer.wrt}" else f"∂/∂{x} {f} [{answer.direction}]"
         case "hvp":
             return f"∂²/∂{x}² {f} [{answer.direction}]"
         case "quadratic":
@@ -239,11 +241,17 @@ def _derivation(steps: Sequence[Stepped], width: int) -> Iterator[Line]:
             yield from (_line(piece) for piece in wrap_formula(margin + part, width, indent=number + 8))
 
 
+def noted(notes: Iterable[str]) -> Iterator[Fact]:
+    """What the reader should know; a derivative that is zero because nothing depends on the variable is likely a slip."""
+    for note in notes:
+        yield ("warning", note, "warn") if "is zero" in note else ("note", note, "label")
+
+
 def where(symbols: Iterable[Declared]) -> str:
     """`X: m×n, A: n×n (assumed)`; what the user declared comes first and is not marked."""
     told: dict[bool, list[str]] = {True: [], False: []}
-    for symbol in symbols:
-        told[symbol.declared].append(f"{symbol.name}: {symbol.text}")
+    for declared in symbols:
+        told[declared.declared].append(f"{symbol(declared.name)}: {declared.text}")
     return "; ".join(filter(None, [", ".join(told[True]), ", ".join(told[False]) + " (assumed)" if told[False] else ""]))
 
 
@@ -254,7 +262,7 @@ def labelled(rows: Sequence[Fact], width: int) -> Iterator[Line]:
     """Paragraphs beside a column of labels; a row without text is left out."""
     margin = max([LABEL, *(len(label) + 2 for label, text, _ in rows if text)])
     for label, text, style in rows:
-        parts = textwrap.wrap(text, max(width - margin, 20), break_long_words=False, break_on_hyphens=False)
+        parts = textwrap.wrap(lettered(text), max(width - margin, 20), break_long_words=False, break_on_hyphens=False)
         for i, part in enumerate(parts):
             yield ((("" if i else label).ljust(margin), style), (part, ""))
 
@@ -297,9 +305,9 @@ def reading(written: Mapping[str, str], shape: Sequence[str], symbols: Sequence[
         (),
         *((("text".ljust(LABEL), "label"), (written["text"], "")), (("latex".ljust(LABEL), "label"), (written["latex"], ""))),
         *labelled([("shape", shape_text(shape), "label")], width),
-        *labelled([("note", note, "label") for note in notes], width),
+        *labelled(list(noted(notes)), width),
         *([()] if symbols else []),
-        *table(symbols, width=width, styles=("answer", "", "dim"), prose=True),
+        *table([(symbol(name), shape, lettered(why)) for name, shape, why in symbols], width=width, styles=("answer", "", "dim"), prose=True),
     ]
 
 

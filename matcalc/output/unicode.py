@@ -3,21 +3,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from matcalc.output.printer import ATOM, LETTER, Memo, Style, parted, write
+from matcalc.output.letters import symbol
+from matcalc.output.printer import ATOM, Memo, Style, write
 from matcalc.output.text import bare, bracket
 
-SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 SUPERSCRIPTS = str.maketrans("0123456789−kn", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵏⁿ")
-
-
-def symbol(name: str) -> str:
-    base, subscript = parted(name)
-    letter = LETTER.get(base, base)
-    if letter == base and len(base) > 1 and base[0] == "d":
-        letter = "d" + LETTER.get(base[1:], base[1:])
-    if not subscript:
-        return letter
-    return letter + (subscript.translate(SUBSCRIPTS) if subscript.isdigit() else "_" + LETTER.get(subscript, subscript))
 
 
 def constant(op: str, sizes: tuple[str, ...]) -> tuple[str, int]:

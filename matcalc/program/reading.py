@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from matcalc import api
 from matcalc.errors import DeclarationError, LanguageError, Span, UndefinedError
 from matcalc.language.declare import Declaration, canonical_name, parse_assumptions, parse_shapes
-from matcalc.language.infer import Typed, infer
+from matcalc.language.infer import Typed, infer, with_absent
 from matcalc.language.parser import Parsed
 from matcalc.language.parser import parse as parse_text
 from matcalc.language.size import shape_text
@@ -89,12 +89,7 @@ def read_program(text: str, wrt: Iterable[str] | str | None = None, shapes: api.
             continue
         if name in typed.sizes:
             raise UndefinedError("derivative-by-size", f"{name} is a size, not a variable")
-        if name not in typed.unused:
-            from matcalc.language.declare import near
-
-            others = f"its variables are {', '.join(typed.symbols)}" if typed.symbols else None
-            raise DeclarationError("unknown-variable", f"{name} does not occur in the program",
-                                   hint=near(name, [*typed.symbols, *names]) or others)
+        typed = with_absent(typed, name)
     return cut(typed, asked, notes, upstream)
 
 

@@ -45,8 +45,7 @@ def facts(passed: Backprop, check: Checked, *, width: int, seconds: float | None
             what = writer.derivative(last.value)
         rows.append(("upstream", f"{passed.program.upstream} is {what}", "label"))
     rows += [("holds if", condition, "label") for condition in passed.conditions]
-    rows += [("warning" if "gradient is zero" in note else "note", note, "warn" if "gradient is zero" in note else "label")
-             for note in passed.notes]
+    rows += report.noted(passed.notes)
     return list(report.labelled([*rows, report.verdict(check, seconds)], width))
 
 

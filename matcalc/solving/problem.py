@@ -138,7 +138,8 @@ def read(expr: Any, wrt: str, shapes: Any, assume: Iterable[str], subject_to: It
         equation = True
         notes.append("the expression is not a number, so it was set to zero itself, not its gradient")
     if question.wrt not in typed.symbols:
-        raise DeclarationError("unknown-variable", f"{wrt} does not occur in the expression")
+        raise DeclarationError("unknown-variable", f"{wrt} does not occur in the expression",
+                               hint="its variables are " + ", ".join(typed.symbols) if typed.symbols else None)
     return replace(build(question, typed, constraints, equation, notes, rule_book()), goal=goal)
 
 

@@ -38,7 +38,7 @@ def shown(expr: Any) -> str:
 
 
 def letter(name: str) -> str:
-    from matcalc.output.unicode import symbol
+    from matcalc.output.letters import symbol
 
     return symbol(name)
 
