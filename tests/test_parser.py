@@ -467,7 +467,8 @@ def refused_at(text: str, syntax: str) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize(("text", "code", "part"), [
-    ("2^(9^9^9) x", "number-too-long", "2^(9^9^9)"), ("(2 t)^999999999", "number-too-long", "(2 t)^999999999"), ("(1/3)^99999", "number-too-long", "(1/3)^99999"),
+    ("2^(9^9^9) x", "number-too-long", "2^(9^9^9)"), ("(2 t)^999999999", "number-too-long", "(2 t)^999999999"),
+    ("(1/3)^99999", "number-too-long", "(1/3)^99999"),
     ("x / (2 - 2)", "division-by-zero", "x / (2 - 2)"), ("0^-1 x", "division-by-zero", "0^-1"), ("x ./ 0", "division-by-zero", "x ./ 0"),
     ("log(0) x", "not-real", "log(0)"), ("sqrt(-2) x", "not-real", "sqrt(-2)"), ("(-8)^(1/3) x", "not-real", "(-8)^(1/3)"),
 ])
