@@ -1,7 +1,8 @@
 """The exact numbers of an expression: real, and not of thousands of digits.
 
 Numbers stay exact, so `2^(9^9^9)` could ask for more digits than there is memory.  The bound is counted on the syntax tree
-before anything multiplies it out: products and sums add the bits of their parts, a power multiplies them by its exponent.
+before anything multiplies it out: a power multiplies the bits of its base by its exponent, all else has those of its longest
+part, since a text is too short to reach the bound by writing numbers down.
 """
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ def check_numbers(root: Node, source: str) -> None:
     bits: dict[Node, int] = {}              # of the longest numerator or denominator that a part may come to
     values: dict[Node, Fraction] = {}       # of the parts that are plain numbers
     for node in postorder([root], lambda n: n.args):
-        total = sum(bits[a] for a in node.args)
+        total = max((bits[a] for a in node.args), default=0)
         below = values.get(node.args[-1]) if node.args else None
         if node.op == "number":
             values[node] = node.value

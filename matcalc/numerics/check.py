@@ -35,7 +35,7 @@ CONVERGED = 1e-8        # a difference less certain than this is drawn again
 FLOOR = 1e-3            # derivatives smaller than this (times the function, if large) are compared as if they were this large
 NOISE = 1e-15           # relative rounding of the arrays that an answer is evaluated at
 POINTS, DIRECTIONS, LEVELS = 3, 5, 5
-TRIES = {"normal": 40}  # draws in a mode before the next one is tried; 12 unless listed
+TRIES = {"normal": 40, "mixed": 80}     # draws in a mode before the next one is tried; 12 unless listed
 STARTS = {1: (0.08, 0.02, 0.004), 2: (0.16, 0.05, 0.015)}      # first steps of a first and of a second difference
 STACK = 1 << 21         # largest number of entries in one array of a stack
 LARGE = 1 << 13         # an array so large that one point and two directions have to do
@@ -312,7 +312,7 @@ def check(typed: Typed, wrt: str | tuple[str, str], kind: str, answer: sp.Basic,
 
 def restriction(mode: str) -> str:
     """What a verdict is restricted to."""
-    return "" if mode == MODES[0] else f"only where undeclared arrays are {IN_WORDS[mode]}: no value was found elsewhere"
+    return "" if mode not in IN_WORDS else f"only where undeclared arrays are {IN_WORDS[mode]}: no value was found elsewhere"
 
 
 def value_at(steps: tuple[Step[Node], ...], point: Point) -> Array:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 Generator = np.random.Generator
 Change = Callable[[Array, Generator], Array]
 
-MODES = ("normal", "positive", "fraction", "negative", "definite")      # how undeclared arrays are drawn, in order of preference
+MIXTURE = ("normal", "positive", "negative", "fraction", "small")        # how each undeclared array may be drawn in the mode mixed
+MODES = ("normal", "positive", "fraction", "negative", "definite", "mixed")      # how undeclared arrays are drawn, in order of preference
 BIG = 12                # matrices with more rows and columns aren't drawn by trial
 LARGEST, DEAREST = 1 << 22, 1 << 27     # entries of an array, and operations on a matrix, that are too many for a check
 CONDITION = 30.0        # the largest condition number of a drawn matrix
@@ -61,9 +62,10 @@ def entries(rows: int, cols: int, rng: Generator, mode: str) -> Array:
         return rng.uniform(-1.6, -0.4, (rows, cols))
     if mode in ("positive", "definite"):
         return rng.uniform(0.4, 1.6, (rows, cols))
+    scale = 0.15 if mode == "small" else 1.0
     if rows == cols == 1:
-        return np.asarray(rng.uniform(0.3, 1.8, (1, 1)) * rng.choice([-1.0, 1.0]))
-    return rng.standard_normal((rows, cols))
+        return np.asarray(rng.uniform(0.3, 1.8, (1, 1)) * rng.choice([-scale, scale]))
+    return scale * rng.standard_normal((rows, cols))
 
 
 def signs(n: int, rng: Generator, mode: str) -> Array:
@@ -408,7 +410,8 @@ class Sampler:
             raise Unmet(f"an array with {largest} entries is too large to check", final=True)
         env: Mapping[str, Array] = {
             name: draw_array(d.properties | {"integer"} if name in self.exponents else d.properties,
-                             d.rows.value(dims), d.cols.value(dims), rng, mode) for name, d in self.symbols.items()}
+                             d.rows.value(dims), d.cols.value(dims), rng, str(rng.choice(MIXTURE)) if mode == "mixed" else mode)
+            for name, d in self.symbols.items()}
         if self.families:
             env = {**env, **self.draw_families(env, dims, rng, mode)}
         for index, range_ in self.indices.items():
