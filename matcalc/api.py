@@ -235,6 +235,7 @@ def build_all(terms: Terms, typed: Typed, root: Node) -> dict[Node, Any]:
             return size_symbol(value)
         return value.sympy() if hasattr(value, "sympy") else terms_number(value)
 
+    terms.taken.update(typed.symbols, typed.unused, typed.sizes)
     built: dict[Node, Any] = {}
     uses: dict[Node, int] = {}
     order = list(postorder([root], lambda n: n.args))

@@ -18,6 +18,7 @@ from matcalc.errors import UnsupportedError
 from matcalc.language.syntax import Node, postorder
 from matcalc.rulebook.load import Rule
 from matcalc.terms.build import is_array
+from matcalc.terms.nodes import MatrixSum
 from matcalc.terms.view import build_tree, children, view
 
 
@@ -156,6 +157,9 @@ class Reader:
         """vec(A X B) = kron(B', A) vec(X), after what can be multiplied out so that a vector results."""
         terms = self.transposer.lin.terms
         m, n = terms.shape(x)
+        if isinstance(x, MatrixSum):
+            index, low, high, body = x.args
+            return self.matrix_of(terms.sum_over(index, low, high, terms.mul(before, body, after)), v)
         if m == 1 and not is_array(before):
             column = terms.transpose(x)
             return terms.mul(terms.transpose(after), memo[column] if column in memo else self.matrix_of(column, v))

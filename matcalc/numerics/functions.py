@@ -154,9 +154,11 @@ def expm(a: Array) -> Array:
 
 
 def dexpm(a: Array, e: Array) -> Array:
-    """The upper right block of exp([A E; 0 A])."""
+    """The upper right block of exp([A E; 0 A]), for E of about norm one: it is linear in E, and a large E would cost digits."""
     n = a.shape[-1]
-    return expm(blocks(2, 2, a, e, np.zeros((n, n)), a))[..., :n, n:]
+    size = np.abs(e).max(ALL, keepdims=True)
+    size = np.where(size > 0, size, 1.0)
+    return np.asarray(size * expm(blocks(2, 2, a, e / size, np.zeros((n, n)), a))[..., :n, n:])
 
 
 def power(a: Array, k: Array) -> Array:

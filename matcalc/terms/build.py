@@ -90,7 +90,8 @@ class Terms:
         self._form: dict[Basic, Expr] = {}
         self.costs: dict[Basic, int] = {}
         self._indices = 0
-        self.taken: set[str] = set()        # summation indices in the user's own sums
+        self.ranges: dict[Any, tuple[Any, Any] | None] = {}     # the bounds of summation indices, outer ones last; None if they differ
+        self.taken: set[str] = set()        # names that no fresh summation index may have
         self.opaque: set[Basic] = set()      # named intermediates: never flattened away
 
     # ------------------------------------------------------------------ the store
@@ -1039,6 +1040,14 @@ class Terms:
         self.taken.add(name)
         return Symbol(name, integer=True, nonnegative=True)
 
+    def is_negative(self, k: Any) -> bool:
+        """Whether an exponent is written as a negative one, such as -2, -k, or i - k in a sum over i from 1 to k (which may be 0)."""
+        for i, bounds in reversed(self.ranges.items()):
+            slope = k.coeff(i)
+            if bounds is not None and slope.is_Number and slope != 0:
+                k = sp.expand(k.subs(i, bounds[1 if slope.is_positive else 0]))
+        return all(term.as_coeff_Mul()[0].is_negative for term in Add.make_args(k)) or k == 0
+
     def depends(self, x: Any, i: Symbol) -> bool:
         """Whether a term depends on an index: by itself or through a member x_i of a family."""
         return any(s == i or s.name.endswith(f"_{i.name}") for s in x.free_symbols if hasattr(s, "name"))
@@ -1047,6 +1056,7 @@ class Terms:
         """Σ_{i=low}^{high} body; what does not depend on i comes out, a few terms are written out."""
         if not self.depends(body, i):
             return self.scale(high - low + 1, body)
+        self.ranges[i] = (low, high) if self.ranges.get(i, (low, high)) == (low, high) else None
         moving = [s for s in body.free_symbols if self.depends(s, i)]
         number, rest = self.split(body) if is_array(body) else body.as_independent(i, *moving, as_Add=False)
         outside = Mul(*(f for f in Mul.make_args(number) if not self.depends(f, i)))

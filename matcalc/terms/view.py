@@ -53,7 +53,7 @@ def view(terms: Terms, x: Basic) -> View:
         return op, operands, None
     if isinstance(x, sp.Inverse):
         return "inv", x.args[:1], None
-    if isinstance(x, sp.MatPow) and x.args[1].is_Integer and x.args[1] < -1:
+    if isinstance(x, sp.MatPow) and x.args[1] != -1 and terms.is_negative(x.args[1]):
         return "power", (terms.inverse(x.args[0]), -x.args[1]), None
     if isinstance(x, SumOver | MatrixSum):
         return "sumover", (x.args[3],), x.args[:3]
