@@ -235,7 +235,8 @@ class Pass:
             if is_number(a) and is_number(b):
                 return NUMBER
             number = node.args[0] if is_number(a) else node.args[1]
-            if number in self.tainted and (number.op == "symbol" or node.op in ("add", "sub")):
+            exponent = node.op == "hpower" and number is node.args[1]
+            if number in self.tainted and not exponent and (number.op == "symbol" or node.op in ("add", "sub")):
                 raise self.misfit(node, a, b)       # a letter isn't made a number only to be added to every entry
             if number.op == "symbol" and number.value not in self.context.declared and node.op in ("add", "sub"):
                 name = number.value

@@ -22,7 +22,8 @@ import numpy as np
 import sympy as sp
 
 from matcalc.errors import MatcalcError
-from matcalc.language.syntax import Node
+from matcalc.language.domains import NEEDS
+from matcalc.language.syntax import Node, postorder
 from matcalc.numerics.evaluate import Step, arguments, below, evaluate_basic, evaluate_steps, schedule
 from matcalc.numerics.functions import Array, flip, inner, shape, vec
 from matcalc.numerics.sample import LARGEST, MODES, Point, Sampler, Unmet, spread
@@ -144,6 +145,7 @@ class Question:
     structure: str | None
     direction: str                  # the symbol of the direction in the answer, such as dX
     upstream: str | None
+    domains: tuple[tuple[tuple[Step[Node], ...], Node], ...] = ()       # operands that must be symmetric, and the operations on them
 
     def entries(self, point: Point) -> int:
         """The size of the largest array, in the function or of the answer; Skipped if the answer is too large."""
@@ -155,6 +157,14 @@ class Question:
         if entries > LARGEST:
             raise Skipped(f"an answer with {entries} entries is too large to check")
         return max(entries, point.entries)
+
+    def outside(self, point: Point) -> str:
+        """Which operation is not defined at the point although it has a value there: eigenvalues ask for a symmetric matrix."""
+        for root, node in self.domains:
+            operand = value_at(root, point)
+            if not np.allclose(operand, flip(operand), atol=1e-9):
+                return f"{node.op} is meant for a symmetric matrix, which its operand is at no sample"
+        return ""
 
     def complete(self, point: Point, value: Array, rng: Generator) -> Point:
         """The point, with arrays for what isn't in the function: an upstream gradient, a variable it doesn't depend on."""
@@ -289,7 +299,8 @@ def check(typed: Typed, wrt: str | tuple[str, str], kind: str, answer: sp.Basic,
     pair = (wrt, wrt) if isinstance(wrt, str) else wrt
     direction = direction or ("V" if kind in ("hvp", "quadratic") else f"d{pair[0]}")
     question = Question(tuple(schedule(typed.root, arguments)), typed.shape[typed.root], kind, pair,
-                        tuple(schedule(answer, below)), structure, direction, upstream)
+                        tuple(schedule(answer, below)), structure, direction, upstream, tuple(
+                            (tuple(schedule(node.args[0], arguments)), node) for node in postorder([typed.root], arguments) if node.op in NEEDS))
     done, worst, mode = 0, 0.0, MODES[0]
     try:
         sampler, rng = Sampler.of(typed), np.random.default_rng(seed)
@@ -329,7 +340,10 @@ def judge(question: Question, sampler: Sampler, rng: Generator, number: int, mod
     for count, (point, drawn) in enumerate(draws(sampler, rng, number, mode), 1):
         entries = question.entries(point)
         value = value_at(question.steps, point)
-        if np.isfinite(value).all():
+        outside = question.outside(point)
+        if outside:
+            trouble = outside
+        elif np.isfinite(value).all():
             error = question.compare(question.complete(point, value, rng), value, entries, rng)
             if error is not None:
                 return error, drawn, entries

@@ -1084,6 +1084,8 @@ class Terms:
         if row.entrywise:
             return self.apply(op, args[0])
         shape = self.signature_shape(op, args)
+        if op in ("max", "min") and isinstance(self.split(args[0])[1], OneMatrix):
+            return self.split(args[0])[0]
         if op in ("max", "min", "logsumexp") and isinstance(args[0], MatAdd) and args[0] not in self.opaque:
             shift = [self.split(a)[0] for a in args[0].args if isinstance(self.split(a)[1], OneMatrix)]
             if shift:       # max(x + c) = max(x) + c
