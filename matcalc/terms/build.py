@@ -1122,10 +1122,20 @@ class Terms:
             return self.scale(c, self.mul(rest, closed))
         if isinstance(rest, Identity) and op in ("lower", "upper"):
             return self.scale(c, rest)
+        if op in ("blockinner", "blocksum") and ONE in self.shape(args[1]):
+            return self.scale(c, self._block_vector(op, rest, args[1], shape))
         args = (*args[:slot], rest, *args[slot + 1:])
         if shape == (1, 1):
             return self.scale(c, self.number(op, *args))
         return self.scale(c, self.make(MatrixFunction, (sp.core.symbol.Str(op), *args, *shape), shape))
+
+    def _block_vector(self, op: str, g: Any, b: Any, shape: Shape) -> Any:
+        """blockinner and blocksum with a vector b are products, as V ⊗ b = (I ⊗ b) V and b ⊗ V = (b ⊗ I) V are; so with a row."""
+        column = self.shape(b)[1] == 1
+        unit = self.identity(shape[0] if column else shape[1])
+        flipped = self.transpose(b)
+        side = self.kron(unit, flipped) if op == "blockinner" else self.kron(flipped, unit)
+        return self.mul(side, g) if column else self.mul(g, side)
 
     def commuting(self, x: Any, v: Any) -> bool:
         """Whether v is a function of x, so that they commute."""
