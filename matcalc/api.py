@@ -262,6 +262,7 @@ def build_all(terms: Terms, typed: Typed, root: Node) -> dict[Node, Any]:
     return built
 
 
+BRIEF = 50      # characters of a formula in a note
 SHORT = 2000    # printed size up to which an answer is simplified as a whole
 DEEP = 400      # nodes from which a program counts as deep
 
@@ -278,8 +279,8 @@ TRANSPOSED = ("'", "ᵀ", "⊤", "^T", ".T", "^⊤", "^\\top")
 
 
 def derive(expr: Any, wrt: str | tuple[str, str], shapes: Shapes = None, *, assume: Iterable[str] = (), kind: str | None = None,
-           constrained: bool = False, expand: bool = False, layout: str = "mixed", upstream: str | None = None, along: str | None = None,
-           syntax: str = "auto", rules: Any = None, seed: int = 0) -> Result:
+           constrained: bool = False, tangent: bool = False, expand: bool = False, layout: str = "mixed", upstream: str | None = None,
+           along: str | None = None, syntax: str = "auto", rules: Any = None, seed: int = 0) -> Result:
     """The derivative of an expression by one of its variables, in closed form.
 
     expr          text in the language (or a sympy expression); wrt the variable's name, x' for a row,
@@ -287,7 +288,8 @@ def derive(expr: Any, wrt: str | tuple[str, str], shapes: Shapes = None, *, assu
     shapes        "X: m×n, A: n×n symmetric" or {"X": "m×n"}; what is missing is inferred and reported
     kind          None (by the shapes), "gradient", "jacobian", "derivative", "hessian", "differential" (in dX),
                   "hvp" (the Hessian times a direction V), "quadratic" (D²f[V,V])
-    constrained   respect the structure of the variable (symmetric, diagonal, …)
+    constrained   respect the structure of the variable (symmetric, diagonal, Toeplitz, …)
+    tangent       the Riemannian gradient of a structured variable (orthogonal, spd, unit, …): its projection on the tangent space
     layout        "mixed" (the default), "numerator" or "denominator"
     upstream      a cotangent G of the function's shape: the pullback of G
     along         the name of the direction in a differential, a Hessian–vector product or a quadratic form
@@ -306,8 +308,8 @@ def derive(expr: Any, wrt: str | tuple[str, str], shapes: Shapes = None, *, assu
                                hint='kind="hessian"' if len(names) == 2 else None)
     question = ask(expr, names[0], shapes, assume, syntax, kind=kind, upstream=upstream, other=names[1] if len(names) == 2 else None)
     book = load_user_rules(rules) if isinstance(rules, str) else rules or rule_book()
-    return answer(question, "hessian" if len(names) == 2 else kind, book, constrained=constrained, expand=expand, layout=layout,
-                  along=along, seed=seed, start=start)
+    return answer(question, "hessian" if len(names) == 2 else kind, book, constrained=constrained, tangent=tangent,
+                  expand=expand, layout=layout, along=along, seed=seed, start=start)
 
 
 def ask(expr: Any, wrt: str, shapes: Shapes, assume: Iterable[str], syntax: str, *, kind: str | None = None, upstream: str | None = None,
@@ -380,12 +382,13 @@ def with_upstream(parsed: Parsed, typed: Typed, upstream: str, declared: Mapping
 
 
 def answer(question: Question, kind: str | None, book: RuleBook, *, constrained: bool, expand: bool, layout: str, along: str | None = None,
-           seed: int = 0, start: float = 0.0) -> Result:
+           seed: int = 0, start: float = 0.0, tangent: bool = False) -> Result:
     """Differentiate, with the variable's structure set aside, then simplify with it."""
     from matcalc.calculus.cost import cost
     from matcalc.calculus.derive import Engine
     from matcalc.calculus.identities import assumption_rules, rewrites
     from matcalc.calculus.simplify import Simplifier, present
+    from matcalc.calculus.structure import structure_of
     from matcalc.terms.build import Terms
     from matcalc.terms.view import translate
 
@@ -413,28 +416,28 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
             raise DeclarationError("direction-clash", f"{direction} already stands for something in the expression",
                                    hint="name the direction with along=…")
         v = terms.symbol(direction, *terms.shape(x))
+    words = full.get(name, frozenset()) & STRUCTURAL
+    structure = structure_of(words | orthonormal(question), name, tangent=tangent, vector=1 in terms.shape(x)) if constrained or tangent else None
     raw = engine.derivative(folded(terms, book, f), x, kind, y, v)
+    other = None        # the gradient in the other convention
+    if kind == "gradient" and (structure or words - {"onehot"}):
+        other = raw if structure else engine.structured(raw, x, kind, structure_of(words, name))
+    if structure:
+        raw = engine.structured(raw, x, kind, structure, question.second is not None)
     store = terms
     short = bool(terms.opaque) and cost(terms, raw) < SHORT
     if short:       # a short answer is written out, its named intermediates too
         terms.opaque.clear()
+    if structure and v is not None and not structure.startswith("tangent"):
+        full[direction] = words         # the direction moves the entries together, as the variable does
     if free != full or short:
         store = Terms(full, larger)
         raw = translate(store, terms, raw)
+        other = None if other is None else translate(store, terms, other)
     notes = list(question.notes)
-    structure = None
-    words = full.get(name, frozenset()) & STRUCTURAL
-    if constrained:
-        from matcalc.calculus.structure import constrain
-
-        raw, structure = constrain(store, raw, words, kind, x)
-        notes.append(f"{name} was taken as {structure}: its entries move together")
-    elif words:
-        notes.append(f"{name} was taken as free: each entry moves on its own")
-        if words & {"symmetric", "spd", "psd"} and kind == "gradient":
-            notes.append("with the entries tied by symmetry (--constrained) it is G + Gᵀ − G ⊙ I")
     simplify = Simplifier(store, (*assumption_rules(store, typed, build_all), *rewrites(store, book, raw)))
     expr = simplify(raw, expand)
+    notes += structure_notes(name, words, kind, structure, None if other is None else brief(store, simplify, other))
     if kind == "hessian" and question.second is None and not expand:
         expr = simplify.symmetric(expr)
     flipped = question.transposed and kind == "gradient"
@@ -443,7 +446,41 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
         expr = store.transpose(expr)
     expr = present(store, expr)
     return Result(question, f, expr, kind, name, layout, tuple(notes), time.perf_counter() - start, store, engine, seed,
-                  None if structure == "orthogonal" else structure, flipped, direction if v is not None else None, simplify)
+                  structure, flipped, direction if v is not None else None, simplify)
+
+
+def orthonormal(question: Question) -> frozenset[str]:
+    """{"orthogonal"} if it is assumed that X'X = I, which makes sense for a tall X as well."""
+    from matcalc.language.resolve import implied
+
+    found = {pair for a in question.typed.assumptions for pair in implied(a)}
+    return frozenset({"orthogonal"} if (question.wrt, "orthogonal") in found else ())
+
+
+def structure_notes(name: str, words: frozenset[str], kind: str, structure: str | None, other: str | None) -> list[str]:
+    """How a structured variable was taken, and what the other convention would give (worked out, if that is short)."""
+    from matcalc.calculus.structure import other_convention, said, structure_of
+
+    if structure:
+        return [said(structure, name), *([f"taken as free it is {other}"] if other else [])]
+    if not words:
+        return []
+    notes = [f"{name} was taken as free: each entry moves on its own"]
+    if kind == "gradient" and words != {"onehot"}:
+        notes.append(other_convention(structure_of(words, name), name) + (f" = {other}" if other else ""))
+    return notes
+
+
+def brief(terms: Terms, simplify: Any, x: Any) -> str | None:
+    """A term on one line, simplified; None if that is long."""
+    from matcalc.calculus.cost import cost
+    from matcalc.calculus.simplify import present
+    from matcalc.output.unicode import unicode
+
+    if cost(terms, x) > 4 * BRIEF:
+        return None
+    text = unicode(present(terms, simplify(x)))
+    return text if len(text) <= BRIEF else None
 
 
 NAMED = {"gradient": "gradient", "hessian": "Hessian", "hvp": "Hessian–vector product", "quadratic": "second derivative"}
@@ -516,12 +553,14 @@ def orders(typed: Typed) -> set[tuple[Any, Any]]:
 
 
 def size_text(size: Any) -> str:
-    """A size as it is declared: n, 3, m·n, n·n."""
-    factors: list[str] = []
-    for f in getattr(size, "args", ()) if getattr(size, "is_Mul", False) else (size,):
+    """A size as it is declared: n, 3, m·n, n·n, n·(n + 1)/2."""
+    number, size = size.as_coeff_Mul()
+    factors: list[str] = [] if abs(number.p) == 1 and size != 1 else [str(abs(number.p))]
+    for f in getattr(size, "args", ()) if getattr(size, "is_Mul", False) else (size,) if size != 1 else ():
         base, k = f.as_base_exp()
-        factors += [str(base)] * int(k) if k.is_Integer and k > 0 else [str(f)]
-    return "·".join(factors)
+        text = f"({base})" if base.is_Add and (factors or size.is_Mul) else str(base)
+        factors += [text] * int(k) if k.is_Integer and k > 0 else [str(f)]
+    return "·".join(factors) + (f"/{number.q}" if number.q != 1 else "")
 
 
 def shape_text(shape: tuple[Any, Any]) -> str:

@@ -15,6 +15,7 @@ from matcalc.calculus.identities import rewrites
 from matcalc.calculus.linearize import Linearizer, Use
 from matcalc.calculus.matrixform import Reader
 from matcalc.calculus.simplify import Simplifier
+from matcalc.calculus.structure import map_of
 from matcalc.calculus.transpose import Transposer
 from matcalc.errors import UnsupportedError
 from matcalc.language.syntax import postorder
@@ -81,6 +82,23 @@ class Engine:
                 if (m, n) not in self.terms.larger and (n, m) not in self.terms.larger:
                     raise UnsupportedError("order-needed", f"the second derivative of a nuclear norm depends on which of {m} and {n} is larger",
                                            hint=f'--assume "{m} > {n}" or --assume "{m} < {n}"')
+
+    def structured(self, raw: Any, x: Any, kind: str, structure: str, mixed: bool = False) -> Any:
+        """The derivative by a structured variable from the free one: G becomes S(G), J becomes J M, H becomes M H M (mixed: M H)."""
+        terms = self.terms
+        curved = structure.startswith("tangent ")
+        if kind not in ("gradient", "jacobian", "hessian", "hvp", "differential", "quadratic") or curved and kind not in ("gradient", "jacobian"):
+            raise UnsupportedError("constrained-kind", f"there is no {kind} in a tangent space, only a gradient" if curved else
+                                   f"a variable with a structure has no {kind}")
+        tie = map_of(terms, structure, x)
+        match kind:
+            case "gradient" | "hvp":
+                return tie(raw)
+            case "jacobian" | "hessian":
+                v = terms.symbol("d#s", *terms.shape(x))
+                matrix = self.reader.matrix_of(tie(v), v)
+                return terms.mul(raw, matrix) if kind == "jacobian" else terms.mul(matrix, raw) if mixed else terms.mul(matrix, raw, matrix)
+        return raw
 
     def simplified(self, x: Any) -> Any:
         """x in its shortest form, before it is differentiated again."""

@@ -24,7 +24,7 @@ from matcalc.terms.view import assemble, build_tree, children, size_symbol, view
 MULTILINEAR: dict[str, tuple[int, ...] | None] = {
     "add": None, "mul": None, "scale": None, "transpose": None, "hadamard": None, "kron": None, "tr": None, "diag": None,
     "vec": None, "unvec": None, "blocks": None, "lower": None, "upper": None, "lowerhalf": None, "blockinner": None,
-    "blocksum": None, "im2col": None, "col2im": None, "vech": None, "sumover": None,
+    "blocksum": None, "im2col": None, "col2im": None, "vech": None, "diagsums": None, "sumover": None,
     "dexpm": (1,), "dlogm": (1,), "dsqrtm": (1,),
 }
 

@@ -66,6 +66,7 @@ class Options:
     rules: Annotated[str, _option("--rules", metavar="FILE",
                                   help="Your own rules beside the built-in ones; verified first.")] = ""
     constrained: Annotated[bool, _option("--constrained", help="Respect the structure (symmetric, diagonal, …) of X.")] = False
+    tangent: Annotated[bool, _option("--tangent", help="The Riemannian gradient of X (orthogonal, spd, unit, …).")] = False
     layout: Annotated[Layout, _option("--layout", help="mixed (the default), numerator or denominator.",
                                       metavar="LAYOUT")] = Layout.mixed
     upstream: Annotated[str, _option("--upstream", metavar="G", help="Of ⟨G, F⟩: the gradient, given the one at F.")] = ""

@@ -20,7 +20,7 @@ from matcalc.terms.operations import TABLE
 DOT = ("·", "⋅", "cdot", "dot")     # Node.value of a product written with a dot: of two columns it is the inner product
 
 
-MAKERS = frozenset(("eye", "ones", "zeros", "commutation", "unvec", "im2col", "col2im"))
+MAKERS = frozenset(("eye", "ones", "zeros", "commutation", "elimination", "unvec", "im2col", "col2im"))
 
 
 def size_of(value: Any, node: Node) -> Size:
@@ -218,6 +218,10 @@ class Pass:
     def commutation(self, node: Node, _: list[Shape]) -> Shape:
         m, n = self.context.sizes_of(node)
         return m * n, m * n
+
+    def elimination(self, node: Node, _: list[Shape]) -> Shape:
+        (n,) = self.context.sizes_of(node)
+        return n * (n + 1) * Fraction(1, 2), n * n
 
     # ---- sums and products ----
 
@@ -496,6 +500,7 @@ def axis_of(node: Node) -> int:
 FORMS: dict[str, Callable[[Pass, Node, list[Shape]], Shape]] = {
     "symbol": Pass.symbol, "number": Pass.number, "pi": Pass.number, "size": Pass.number, "index": Pass.number,
     "eye": Pass.eye, "ones": Pass.ones, "zeros": Pass.ones, "unit": Pass.unit, "commutation": Pass.commutation,
+    "elimination": Pass.elimination,
     "add": Pass.add, "sub": Pass.add, "hadamard": Pass.add, "quotient": Pass.add, "hpower": Pass.add,
     "badd": Pass.broadcast, "bsub": Pass.broadcast, "bmul": Pass.broadcast, "bdiv": Pass.broadcast,
     "mul": Pass.mul, "div": Pass.div, "power": Pass.power, "neg": Pass.same, "let": Pass.same, "d": Pass.same,

@@ -386,6 +386,7 @@ def _blocks(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shap
 
 REWRITES: dict[str, Rewrite] = {
     "unknown": _unknown, "symbol": _symbol, "eye": _maker, "ones": _maker, "zeros": _maker, "unit": _unit, "commutation": _parameters,
+    "elimination": _parameters,
     "unvec": _parameters, "im2col": _parameters, "col2im": _parameters, "bars": _bars, "norm": _norm, "norm2": _norm,
     "norm1": _vectornorm, "norminf": _vectornorm, "pnorm": _vectornorm, "mul": _mul, "inner": _inner, "badd": _broadcast,
     "bsub": _broadcast, "bmul": _broadcast, "bdiv": _broadcast, "blocks": _blocks, "sum": _axis, "mean": _axis, "softmax": _axis,

@@ -240,7 +240,9 @@ class Question:
             d = c
         count = min(len(c), len(d)) if self.kind in SECOND else len(c)
         c, d = c[:count], d[:count]
-        u, v = spread(c, self.structure), spread(d, self.structure)
+        x = point.env[self.wrt[0]]
+        u = spread(c, self.structure, x)
+        v = spread(d, self.structure, x) if self.wrt[0] == self.wrt[1] else d       # the second variable is free
         claimed = self.form(point, value, c, d, u, v)
         true, error = self.second(point, u, v, entries) if self.kind in SECOND else self.first(point, u, entries)
         floor = FLOOR * max(1.0, float(np.abs(value).max()))    # a difference inherits the rounding of the function

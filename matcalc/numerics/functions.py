@@ -197,6 +197,15 @@ def logdet(a: Array) -> Array:
     return number(np.where(sign > 0, value, np.nan))
 
 
+def diagsums(a: Array) -> Array:
+    """Each entry replaced by the sum of its diagonal."""
+    rows, cols = shape(a)
+    out = np.zeros(a.shape)
+    for k in range(1 - rows, cols):
+        out += np.eye(rows, cols, k) * np.trace(a, k, axis1=-2, axis2=-1)[..., None, None]
+    return out
+
+
 def kron(*factors: Array) -> Array:
     def pair(a: Array, b: Array) -> Array:
         joined = a[..., :, None, :, None] * b[..., None, :, None, :]
@@ -380,6 +389,12 @@ def commutation(m: int, n: int) -> Array:
     return np.eye(m * n)[np.arange(m * n).reshape(n, m).T.ravel()]
 
 
+def elimination(n: int) -> Array:
+    """elimination(n) vec(X) = vech(X) for X n×n."""
+    cols, rows = np.triu_indices(n)
+    return np.asarray(np.eye(n * n)[cols * n + rows])
+
+
 def unit(index: int, size: int) -> Array:
     """e_i, counted from 1."""
     return np.eye(size)[:, index - 1:index] if 1 <= index <= size else np.full((size, 1), np.nan)
@@ -420,6 +435,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType({
     "expm": expm, "logm": spectral(np.log), "sqrtm": spectral(root),
     "dexpm": dexpm, "dlogm": frechet(log_slope), "dsqrtm": frechet(lambda a, b: 1 / (np.sqrt(a) + np.sqrt(b))),
     "cholesky": cholesky, "lowerhalf": lowerhalf, "lower": np.tril, "upper": np.triu,
+    "diagsums": diagsums,
     "kron": kron, "khatrirao": khatrirao, "blockinner": blockinner, "blocksum": blocksum, "blocks": blocks,
     # numbers
     "tr": trace, "det": lambda a: number(np.linalg.det(a)), "logdet": logdet,
@@ -435,7 +451,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType({
     # vectors
     "diag": diag, "vec": vec, "vech": vech, "unvec": unvec,
     # constants
-    "eye": np.eye, "ones": ones, "zeros": zeros, "commutation": commutation, "unit": unit,
+    "eye": np.eye, "ones": ones, "zeros": zeros, "commutation": commutation, "elimination": elimination, "unit": unit,
     # convolution
     "im2col": im2col, "col2im": col2im,
     # arithmetic

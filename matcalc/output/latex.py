@@ -41,6 +41,8 @@ def constant(op: str, sizes: tuple[str, ...]) -> tuple[str, int]:
             return r"\mathbf{1}_{" + r" \times ".join(sizes) + "}", ATOM
         case "commutation":
             return f"K_{{{','.join(sizes)}}}", ATOM
+        case "elimination":
+            return f"L_{{{sizes[0]}}}", ATOM
     return f"e_{{{sizes[0]}}}", ATOM
 
 

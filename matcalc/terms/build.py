@@ -945,6 +945,11 @@ class Terms:
         size = Mul(m, n)
         return self.make(MatrixFunction, (sp.core.symbol.Str("commutation"), m, n, size, size), (size, size))
 
+    def elimination(self, n: Any) -> Any:
+        """The matrix with elimination(n) vec(X) = vech(X)."""
+        shape = (n * (n + 1) / 2, Pow(n, 2))
+        return self.make(MatrixFunction, (sp.core.symbol.Str("elimination"), n, *shape), shape)
+
     def im2col(self, x: Any, k: Any) -> Any:
         """The k×k patches of x as columns."""
         c, x = self.split(x)
@@ -1091,7 +1096,7 @@ class Terms:
             if shift:       # max(x + c) = max(x) + c
                 rest = self.add(*(a for a in args[0].args if not isinstance(self.split(a)[1], OneMatrix)))
                 return Add(shift[0], self.function(op, rest))
-        if op in ("dexpm", "dlogm", "dsqrtm", "blockinner", "blocksum", "lower", "upper", "lowerhalf"):
+        if op in ("dexpm", "dlogm", "dsqrtm", "blockinner", "blocksum", "lower", "upper", "lowerhalf", "diagsums"):
             return self._linear_function(op, args, shape)
         if shape == (1, 1):
             return self.number(op, *args)
