@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from matcalc.errors import DeclarationError, MatcalcError, ShapeError, UndefinedError
+from matcalc.errors import DeclarationError, MatcalcError, ShapeError, UndefinedError, UnsupportedError
 from matcalc.language.declare import Declaration, canonical_name, convention, parse_assumptions, parse_shapes
 from matcalc.language.infer import Typed, infer, with_absent
 from matcalc.language.parser import Parsed
 from matcalc.language.parser import parse as parse_text
+from matcalc.language.size import NUMBER
 from matcalc.language.syntax import Node, postorder
 from matcalc.rulebook.load import RuleBook, load_user_rules, rule_book
 
@@ -46,6 +47,12 @@ class Question:
     properties: Mapping[str, frozenset[str]]
     notes: tuple[str, ...]
     second: str | None = None       # the other variable of a mixed second derivative
+    more: tuple[str, ...] = ()      # the other variables of a total differential
+    along: Typed | None = None      # a direction that is an expression
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return (self.wrt, *((self.second,) if self.second else ()), *self.more)
 
     def shape_of(self, name: str) -> tuple[Any, Any]:
         d = self.declaration(name)
@@ -115,6 +122,15 @@ class Result:
         return unicode(self.original)
 
     @property
+    def direction_unicode(self) -> str | None:
+        """The direction as it is shown: a symbol, or the expression that was given."""
+        if self.question.along is None:
+            return self.direction
+        from matcalc.output.unicode import unicode
+
+        return unicode(build(self.terms, self.question.along))
+
+    @property
     def shape(self) -> tuple[str, ...]:
         """Size names of the answer; () for a number, (n,) for a vector."""
         rows, cols = self.terms.shape(self.expr)
@@ -152,9 +168,9 @@ class Result:
         expr = self.expr
         if self.flipped:
             expr = self.terms.transpose(expr)
-        second = self.question.second
-        return check(self.question.typed, (self.wrt, second) if second else self.wrt, self.kind, expr, structure=self.structure,
-                     seed=self.seed, direction=self.direction, **options)
+        variables, along = self.question.variables, self.question.along
+        return check(self.question.typed, variables if len(variables) > 1 else self.wrt, self.kind, expr, structure=self.structure,
+                     seed=self.seed, direction=self.direction, along=None if along is None else along.root, **options)
 
     def to(self, target: str) -> str:
         """The answer as text ("text", "latex", "unicode") or as code ("numpy", "jax", "torch", "julia", "matlab", …)."""
@@ -273,26 +289,28 @@ def terms_number(value: Any) -> Any:
     return Integer(value)
 
 
-KINDS = ("gradient", "jacobian", "derivative", "hessian", "differential", "hvp", "quadratic")
+KINDS = ("gradient", "jacobian", "derivative", "hessian", "differential", "second-differential", "hvp", "quadratic")
+SCALAR_KINDS = ("hessian", "hvp", "quadratic")      # the kinds that only a number has
+DIRECTED = ("differential", "second-differential", "hvp", "quadratic")      # the kinds whose answer holds a direction
 LAYOUTS = ("mixed", "numerator", "denominator")
 TRANSPOSED = ("'", "ᵀ", "⊤", "^T", ".T", "^⊤", "^\\top")
 
 
-def derive(expr: Any, wrt: str | tuple[str, str], shapes: Shapes = None, *, assume: Iterable[str] = (), kind: str | None = None,
+def derive(expr: Any, wrt: str | tuple[str, ...], shapes: Shapes = None, *, assume: Iterable[str] = (), kind: str | None = None,
            constrained: bool = False, tangent: bool = False, expand: bool = False, layout: str = "mixed", upstream: str | None = None,
            along: str | None = None, syntax: str = "auto", rules: Any = None, seed: int = 0) -> Result:
     """The derivative of an expression by one of its variables, in closed form.
 
     expr          text in the language (or a sympy expression); wrt the variable's name, x' for a row,
-                  a pair of names for a mixed second derivative
+                  a pair of names for a mixed second derivative, several for a total differential
     shapes        "X: m×n, A: n×n symmetric" or {"X": "m×n"}; what is missing is inferred and reported
-    kind          None (by the shapes), "gradient", "jacobian", "derivative", "hessian", "differential" (in dX),
-                  "hvp" (the Hessian times a direction V), "quadratic" (D²f[V,V])
+    kind          None (by the shapes), "gradient", "jacobian", "derivative", "hessian", "differential" (in dX; by several
+                  variables the total one), "second-differential", "hvp" (the Hessian times a direction V), "quadratic" (D²f[V,V])
     constrained   respect the structure of the variable (symmetric, diagonal, Toeplitz, …)
     tangent       the Riemannian gradient of a structured variable (orthogonal, spd, unit, …): its projection on the tangent space
     layout        "mixed" (the default), "numerator" or "denominator"
     upstream      a cotangent G of the function's shape: the pullback of G
-    along         the name of the direction in a differential, a Hessian–vector product or a quadratic form
+    along         the direction in a differential, a Hessian–vector product or a quadratic form: a name, or an expression
 
     Raises a subclass of MatcalcError: LanguageError, ShapeError, DeclarationError, UndefinedError, UnsupportedError.
     """
@@ -303,26 +321,29 @@ def derive(expr: Any, wrt: str | tuple[str, str], shapes: Shapes = None, *, assu
 
             raise DeclarationError(f"unknown-{what}", f"unknown {what} `{value}`", hint=near(value, known) or ", ".join(known))
     names = [w.strip() for w in (wrt.split(",") if isinstance(wrt, str) else wrt)]
-    if len(names) > 2 or len(names) == 2 and kind not in ("hessian", None):
+    total = kind in ("differential", "second-differential")
+    if not total and (len(names) > 2 or len(names) == 2 and kind not in ("hessian", None)):
         raise DeclarationError("too-many-variables", "one variable at a time; two only for a mixed second derivative",
                                hint='kind="hessian"' if len(names) == 2 else None)
-    question = ask(expr, names[0], shapes, assume, syntax, kind=kind, upstream=upstream, other=names[1] if len(names) == 2 else None)
+    question = ask(expr, names[0], shapes, assume, syntax, kind=kind, upstream=upstream,
+                   other=names[1] if len(names) == 2 and not total else None, more=names[1:] if total else (), along=along)
     book = load_user_rules(rules) if isinstance(rules, str) else rules or rule_book()
-    return answer(question, "hessian" if len(names) == 2 else kind, book, constrained=constrained, tangent=tangent,
+    return answer(question, "hessian" if question.second else kind, book, constrained=constrained, tangent=tangent,
                   expand=expand, layout=layout, along=along, seed=seed, start=start)
 
 
 def ask(expr: Any, wrt: str, shapes: Shapes, assume: Iterable[str], syntax: str, *, kind: str | None = None, upstream: str | None = None,
-        other: str | None = None) -> Question:
-    """Read and type a question; the variable may be written as a row, x'."""
+        other: str | None = None, more: Iterable[str] = (), along: str | None = None) -> Question:
+    """Read and type a question; the variable may be written as a row, x', and has the shape of a declared direction."""
     name, transposed = wrt.strip(), False
     for mark in TRANSPOSED:
         if name.endswith(mark):
             name, transposed = name[:-len(mark)], True
     name = canonical_name(name)
     second = canonical_name(other) if other else None
+    rest = tuple(n for n in dict.fromkeys(map(canonical_name, more)) if n != name)
     declared = parse_shapes(shapes)
-    known = known_names(declared) | {name} | ({second} if second else set())
+    known = known_names(declared) | {name, *rest} | ({second} if second else set())
     if isinstance(expr, str):
         parsed: Parsed = parse_text(expr, known=known, syntax=syntax)
     else:
@@ -343,8 +364,13 @@ def ask(expr: Any, wrt: str, shapes: Shapes, assume: Iterable[str], syntax: str,
     assumed = parse_assumptions(assume, known=known, syntax=syntax)
     scalar_by = name if kind in (None, "gradient", "hessian", "hvp", "quadratic") and upstream is None else None
     notes: list[str] = list(parsed.notes)
+    way = declared.get(canonical_name(along)) if along else None
+    if way is not None and name not in declared and way.name != name:
+        declared = {**declared, name: replace(way, name=name, properties=frozenset(), declared=False, why=f"the shape of the direction {way.name}")}
     try:
         typed = infer(parsed, declared, assumed, scalar_by=scalar_by)
+        if kind in SCALAR_KINDS and typed.shape[typed.root] != NUMBER:
+            typed = number_if_possible(parsed, declared, assumed, name, second) or typed
     except ShapeError as error:
         if name in declared or convention(name) != "matrix":
             raise
@@ -356,13 +382,23 @@ def ask(expr: Any, wrt: str, shapes: Shapes, assume: Iterable[str], syntax: str,
     if upstream is not None:
         typed = with_upstream(parsed, typed, upstream, declared, assumed, known, syntax)
     notes += [n for n in typed.notes if n not in notes]
-    for variable in (name, second) if second else (name,):
+    for variable in (name, *((second,) if second else ()), *rest):
         if variable not in typed.symbols:
             if variable in typed.sizes:
                 raise UndefinedError("derivative-by-size", f"{variable} is a size, not a variable", hint=None)
             typed = with_absent(typed, variable)
             notes.append(f"{variable} does not occur in the expression, so the derivative is zero")
-    return Question(typed, name, transposed, properties(typed), tuple(notes), second)
+    return Question(typed, name, transposed, properties(typed), tuple(notes), second, rest)
+
+
+def number_if_possible(parsed: Parsed, declared: Mapping[str, Declaration], assumed: Any, name: str, second: str | None) -> Typed | None:
+    """The expression typed as a number, its variable t one too, as in t x'x; not where that would make all letters numbers."""
+    try:
+        typed = infer(parsed, declared, assumed, like=NUMBER)
+    except MatcalcError:
+        return None
+    arrays = any(not d.is_number for d in typed.symbols.values())
+    return typed if (arrays or second) and name in typed.symbols and typed.symbols[name].is_number else None
 
 
 def with_upstream(parsed: Parsed, typed: Typed, upstream: str, declared: Mapping[str, Declaration], assumed: Any, known: Iterable[str],
@@ -392,9 +428,13 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
     from matcalc.terms.build import Terms
     from matcalc.terms.view import translate
 
+    if kind in DIRECTED:
+        question, direction = directed(question, along, kind)
+    else:
+        direction = None
     typed, name = question.typed, question.wrt
     full = dict(question.properties)
-    free = {n: words - STRUCTURAL if n in (name, question.second) else words for n, words in full.items()}
+    free = {n: words - STRUCTURAL if n in question.variables else words for n, words in full.items()}
     larger = orders(typed)
     terms = Terms(free, larger)
     f = build(terms, typed)
@@ -404,21 +444,20 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
         kind = engine.kind_of(f, x)
         if kind is None:
             raise undefined(question, engine, f, x)
+    if constrained and question.more:
+        raise DeclarationError("too-many-variables", "structures are kept for one variable at a time", hint="leave --constrained out")
     if kind in ("gradient", "hessian", "hvp", "quadratic") and terms.shape(f) != (1, 1):
         raise UndefinedError("not-a-number", f"the {NAMED[kind]} needs a number, but this expression is {shape_text(terms.shape(f))}",
                              source=typed.source, span=typed.root.span, hint=instead(question, kind))
     y = terms.symbol(question.second, *question.shape_of(question.second)) if question.second else x
-    direction = along or ("V" if kind in ("hvp", "quadratic") else f"d{name}")
-    v = None
-    if kind in ("differential", "hvp", "quadratic"):
-        direction = canonical_name(direction)
-        if direction in typed.symbols:
-            raise DeclarationError("direction-clash", f"{direction} already stands for something in the expression",
-                                   hint="name the direction with along=…")
-        v = terms.symbol(direction, *terms.shape(x))
+    v = None if direction is None else {x: terms.symbol(direction, *terms.shape(x))}
+    if v is not None:
+        v |= {terms.symbol(n, *question.shape_of(n)): terms.symbol(f"d{n}", *question.shape_of(n)) for n in question.more}
     words = full.get(name, frozenset()) & STRUCTURAL
     structure = structure_of(words | orthonormal(question), name, tangent=tangent, vector=1 in terms.shape(x)) if constrained or tangent else None
-    raw = engine.derivative(folded(terms, book, f), x, kind, y, v)
+    raw = derived(question, engine, folded(terms, book, f), x, kind, y, v)
+    if question.along is not None and v is not None:
+        raw = translate(terms, terms, raw, {v[x]: build(terms, question.along)})
     other = None        # the gradient in the other convention
     if kind == "gradient" and (structure or words - {"onehot"}):
         other = raw if structure else engine.structured(raw, x, kind, structure_of(words, name))
@@ -428,7 +467,7 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
     short = bool(terms.opaque) and cost(terms, raw) < SHORT
     if short:       # a short answer is written out, its named intermediates too
         terms.opaque.clear()
-    if structure and v is not None and not structure.startswith("tangent"):
+    if structure and direction is not None and not structure.startswith("tangent"):
         full[direction] = words         # the direction moves the entries together, as the variable does
     if free != full or short:
         store = Terms(full, larger)
@@ -446,7 +485,7 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
         expr = store.transpose(expr)
     expr = present(store, expr)
     return Result(question, f, expr, kind, name, layout, tuple(notes), time.perf_counter() - start, store, engine, seed,
-                  structure, flipped, direction if v is not None else None, simplify)
+                  structure, flipped, direction, simplify)
 
 
 def orthonormal(question: Question) -> frozenset[str]:
@@ -455,6 +494,55 @@ def orthonormal(question: Question) -> frozenset[str]:
 
     found = {pair for a in question.typed.assumptions for pair in implied(a)}
     return frozenset({"orthogonal"} if (question.wrt, "orthogonal") in found else ())
+
+
+def directed(question: Question, along: str | None, kind: str | None) -> tuple[Question, str]:
+    """The question with its direction typed, if that is an expression, and the symbol of the direction."""
+    typed, taken = question.typed, {*question.typed.symbols, *question.typed.unused, *question.typed.sizes}
+    if along is None:
+        usual = ("V", "U", "W", "D", "H", "Z", "V_1", "V_2") if kind in ("hvp", "quadratic") else (f"d{question.wrt}",)
+        name = next((n for n in usual if n not in taken), None)
+        if name is None:
+            raise DeclarationError("direction-clash", f"{usual[0]} already stands for something in the expression",
+                                   hint="name the direction with --along")
+        if name != usual[0]:
+            question = replace(question, notes=(*question.notes, f"the direction is called {name}, as {usual[0]} is taken"))
+        return question, name
+    name = canonical_name(along)
+    if name.isidentifier() and name not in taken:
+        return question, name
+    if question.more:
+        raise DeclarationError("too-many-variables", "a direction is given for one variable at a time")
+    parsed = parse_text(along, known=taken)
+    way = infer(parsed, {**typed.unused, **typed.symbols}, like=question.declaration(question.wrt).shape)
+    typed = replace(typed, symbols={**typed.symbols, **way.symbols}, sizes=tuple(dict.fromkeys((*typed.sizes, *way.sizes))))
+    return replace(question, typed=typed, properties=properties(typed), notes=(*question.notes, *way.notes), along=way), "d#along"
+
+
+def derived(question: Question, engine: Any, f: Any, x: Any, kind: str, y: Any, v: Any) -> Any:
+    """The derivative; where it has no matrix, the error says what there is instead, worked out for this very function."""
+    try:
+        return engine.derivative(f, x, kind, y, v)
+    except UnsupportedError as error:
+        if error.code != "no-matrix-form" or question.second:
+            raise
+        terms, name = engine.terms, question.wrt
+        if kind == "hessian":
+            instead, what, command = "hvp", "the Hessian times a direction V is", "matcalc hvp"
+        else:
+            instead, what, command = "differential", "its differential is dF =", "matcalc diff"
+        w = terms.symbol("V" if kind == "hessian" else f"d{name}", *terms.shape(x))
+        text = shown(engine, engine.derivative(f, x, instead, x, {x: w}))
+        raise UnsupportedError(error.code, f"this {kind} has no closed matrix form", source=question.typed.source,
+                               span=question.typed.root.span, hint=f"{what} {text} ({command})") from None
+
+
+def shown(engine: Any, x: Any) -> str:
+    """A derivative simplified, on one line."""
+    from matcalc.calculus.simplify import Simplifier, present
+    from matcalc.output.unicode import unicode
+
+    return unicode(present(engine.terms, Simplifier(engine.terms)(x)))
 
 
 def structure_notes(name: str, words: frozenset[str], kind: str, structure: str | None, other: str | None) -> list[str]:
@@ -483,7 +571,8 @@ def brief(terms: Terms, simplify: Any, x: Any) -> str | None:
     return text if len(text) <= BRIEF else None
 
 
-NAMED = {"gradient": "gradient", "hessian": "Hessian", "hvp": "Hessian–vector product", "quadratic": "second derivative"}
+NAMED = {"gradient": "gradient", "hessian": "Hessian", "hvp": "Hessian–vector product", "quadratic": "second derivative",
+         "second-differential": "second differential"}
 
 
 def turned(layout: str, kind: str, terms: Terms, f: Any, expr: Any, notes: list[str]) -> bool:
@@ -491,7 +580,7 @@ def turned(layout: str, kind: str, terms: Terms, f: Any, expr: Any, notes: list[
     if layout == "mixed":
         return False
     if kind not in ("gradient", "jacobian", "derivative"):
-        raise DeclarationError("layout-without-sense", f"a {kind} is the same in every layout", hint="leave --layout out")
+        raise DeclarationError("layout-without-sense", f"a {NAMED.get(kind, kind)} is the same in every layout", hint="leave --layout out")
     turn = layout == ("numerator" if kind == "gradient" else "denominator")
     if kind == "derivative":
         if 1 not in terms.shape(f) and layout == "denominator":
@@ -512,16 +601,12 @@ def instead(question: Question, kind: str) -> str | None:
 
 def undefined(question: Question, engine: Any, f: Any, x: Any) -> UndefinedError:
     """The error for a matrix by a vector and its like, with what is well defined worked out."""
-    from matcalc.calculus.simplify import Simplifier, present
-    from matcalc.output.unicode import unicode
-
     terms, name = engine.terms, question.wrt
     what = [f"{name} is {shape_text(terms.shape(x))}", f"the function is {shape_text(terms.shape(f))}"]
-    simplify = Simplifier(terms)
     dx = terms.symbol(f"d{name}", *terms.shape(x))
-    offers = [f"its differential is dF = {unicode(present(terms, simplify(engine.derivative(f, x, 'differential', x, dx))))} (matcalc diff)"]
+    offers = [f"its differential is dF = {shown(engine, engine.derivative(f, x, 'differential', x, {x: dx}))} (matcalc diff)"]
     try:
-        jacobian = unicode(present(terms, simplify(engine.derivative(f, x, "jacobian", x))))
+        jacobian = shown(engine, engine.derivative(f, x, "jacobian", x))
         offers.append(f"as vectors, ∂vec(F)/∂vec({name})ᵀ = {jacobian} (matcalc jac --vec)")
     except MatcalcError:
         pass

@@ -54,7 +54,7 @@ class Engine:
         return None
 
     def derivative(self, f: Any, x: Any, kind: str, y: Any = None, v: Any = None) -> Any:
-        """The derivative of f by x, not yet simplified; y is the second variable of a Hessian, v a direction."""
+        """The derivative of f by x, not yet simplified; y is the second variable of a Hessian, v the directions by variable."""
         match kind:
             case "gradient" | "derivative":
                 if self.terms.shape(x) == (1, 1):
@@ -65,12 +65,15 @@ class Engine:
             case "hessian":
                 return self.hessian(f, x, x if y is None else y)
             case "differential":
-                return self.lin.push(f, {x: v})
+                return self.lin.push(f, v)
+            case "second-differential":
+                self.needs_order(f)
+                return self.lin.push(self.simplified(self.lin.push(f, v)), v)
             case "hvp" | "quadratic":
                 self.needs_order(f)
                 g = self.simplified(self.derivative(f, x, "gradient"))
-                product = self.lin.push(g, {x: v})
-                return product if kind == "hvp" else self.terms.inner(v, product)
+                product = self.lin.push(g, v)
+                return product if kind == "hvp" else self.terms.inner(v[x], product)
         raise ValueError(kind)
 
     def needs_order(self, f: Any) -> None:
@@ -87,9 +90,10 @@ class Engine:
         """The derivative by a structured variable from the free one: G becomes S(G), J becomes J M, H becomes M H M (mixed: M H)."""
         terms = self.terms
         curved = structure.startswith("tangent ")
-        if kind not in ("gradient", "jacobian", "hessian", "hvp", "differential", "quadratic") or curved and kind not in ("gradient", "jacobian"):
-            raise UnsupportedError("constrained-kind", f"there is no {kind} in a tangent space, only a gradient" if curved else
-                                   f"a variable with a structure has no {kind}")
+        if curved and kind not in ("gradient", "jacobian"):
+            raise UnsupportedError("constrained-kind", f"there is no {kind} in a tangent space, only a gradient")
+        if kind == "derivative":
+            raise UnsupportedError("constrained-kind", "a number has no structure")
         tie = map_of(terms, structure, x)
         match kind:
             case "gradient" | "hvp":

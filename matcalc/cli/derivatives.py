@@ -45,10 +45,15 @@ def hvp(asked: Options) -> int:
     return _each(asked, kind="hvp")
 
 
-@command(app, "diff", *QUESTION, "along", *ANSWER, panel=DERIVATIVES)
+@command(app, "diff", *QUESTION, "along", "order", *ANSWER, panel=DERIVATIVES)
 def diff(asked: Options) -> int:
-    """The differential dF, linear in dX, for any shapes; with --along V the derivative in that direction."""
-    return _each(asked, kind="differential")
+    """The differential dF, linear in dX, for any shapes; --order 2 the second one; with --along V the derivative in that direction.
+
+    Several variables give the total differential.
+    """
+    names = variables(asked)
+    kind = "differential" if asked.order == 1 else "second-differential"
+    return _guarded(lambda: _answer(asked, tuple(names), kind), asked)
 
 
 def variables(asked: Options) -> list[str]:
