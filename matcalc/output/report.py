@@ -197,7 +197,7 @@ def wrap_formula(text: str, width: int, indent: int = 4) -> list[str]:
     lead, depth = "", 0
     while cells(lead + text) > width:
         best: tuple[int, int, int, int] | None = None
-        opened = len(text) - len(text.lstrip())
+        opened = len(text) - len(text.lstrip(" ="))
         for at, (char, level) in enumerate(zip(text, depths(text, depth), strict=True)):
             if char != " " or at <= opened:
                 continue

@@ -58,6 +58,8 @@ def view(terms: Terms, x: Basic) -> View:
     if isinstance(x, SumOver | MatrixSum):
         return "sumover", (x.args[3],), x.args[:3]
     name = _CLASSES.get(type(x))
+    if name is None and x in (sp.zoo, sp.nan, sp.oo, -sp.oo):
+        raise UnsupportedError("division-by-zero", "the expression divides by a term that is zero everywhere")
     if name is None:
         raise UnsupportedError("unsupported-node", f"matcalc has no operation for sympy's {type(x).__name__}")
     return name, x.args, None
