@@ -1102,6 +1102,10 @@ class Terms:
             return self.number(op, *args)
         if op == "expm" and isinstance(args[0], ZeroMatrix):
             return self.identity(shape[0])
+        if op == "expm":        # expm(t logm(X)) = X^t
+            c, rest = self.split(args[0])
+            if isinstance(rest, MatrixFunction) and op_name(rest) == "logm":
+                return self.power(rest.operands[0], c)
         if op in ("logm", "sqrtm", "expm", "pinv", "adj") and args and isinstance(args[0], Identity) and op in ("sqrtm", "pinv", "adj"):
             return args[0]
         if op == "pinv":
