@@ -101,6 +101,14 @@ def test_second_derivatives_of_powers_use_indices_of_their_own(expr: str, kind: 
     assert matcalc.derive(expr, "X", kind=kind).check(trials=2).ok
 
 
+def test_a_power_differentiates_by_its_exponent() -> None:
+    """d(A^t)/dt = logm(A) A^t, once silently taken as zero."""
+    answer = matcalc.derive("A^t b", "t")
+    assert answer.text == "logm(A) A^t b"
+    assert answer.conditions == ("A has no eigenvalue ≤ 0",)
+    assert answer.check().ok
+
+
 @pytest.mark.parametrize("expr", ["sum(x.^p)", "sum(X.^k)", "sum(x.^(p - 1))"])
 def test_an_entrywise_exponent_is_a_number(expr: str) -> None:
     answer = matcalc.derive(expr, expr[4])
@@ -275,3 +283,8 @@ def test_an_assumed_product_replaces_neighbours_only() -> None:
     answer = matcalc.derive("b'Q Q'A Q c", "b", "Q: n×p, A: n×n, b: n", assume=["Q'Q = I"])
     assert answer.text == "Q Q' A Q c"
     assert answer.check().ok
+
+
+@pytest.mark.parametrize(("expr", "wrt"), [("[x, A x]", "x"), ("[X; A X]", "X"), ("[X, X B]", "X"), ("[x, x; A x, b]", "x"), ("[X, A; B, X']", "X")])
+def test_blocks_side_by_side_and_on_top_of_each_other(expr: str, wrt: str) -> None:
+    assert matcalc.derive(expr, wrt, kind="jacobian").check().ok
