@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from matcalc.errors import DeclarationError, MatcalcError, ShapeError, UndefinedError
+from matcalc.errors import DeclarationError, MatcalcError, ShapeError, UndefinedError, UnsupportedError
 from matcalc.language.declare import Declaration, canonical_name, convention, parse_assumptions, parse_shapes
 from matcalc.language.infer import Typed, infer, with_absent
 from matcalc.language.parser import Parsed
 from matcalc.language.parser import parse as parse_text
+from matcalc.language.size import NUMBER
 from matcalc.language.syntax import Node, postorder
 from matcalc.rulebook.load import RuleBook, load_user_rules, rule_book
 
@@ -46,6 +47,12 @@ class Question:
     properties: Mapping[str, frozenset[str]]
     notes: tuple[str, ...]
     second: str | None = None       # the other variable of a mixed second derivative
+    more: tuple[str, ...] = ()      # the other variables of a total differential
+    along: Typed | None = None      # a direction that is an expression
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return (self.wrt, *((self.second,) if self.second else ()), *self.more)
 
     def shape_of(self, name: str) -> tuple[Any, Any]:
         d = self.declaration(name)
@@ -115,6 +122,15 @@ class Result:
         return unicode(self.original)
 
     @property
+    def direction_unicode(self) -> str | None:
+        """The direction as it is shown: a symbol, or the expression that was given."""
+        if self.question.along is None:
+            return self.direction
+        from matcalc.output.unicode import unicode
+
+        return unicode(build(self.terms, self.question.along))
+
+    @property
     def shape(self) -> tuple[str, ...]:
         """Size names of the answer; () for a number, (n,) for a vector."""
         rows, cols = self.terms.shape(self.expr)
@@ -152,9 +168,9 @@ class Result:
         expr = self.expr
         if self.flipped:
             expr = self.terms.transpose(expr)
-        second = self.question.second
-        return check(self.question.typed, (self.wrt, second) if second else self.wrt, self.kind, expr, structure=self.structure,
-                     seed=self.seed, direction=self.direction, **options)
+        variables, along = self.question.variables, self.question.along
+        return check(self.question.typed, variables if len(variables) > 1 else self.wrt, self.kind, expr, structure=self.structure,
+                     seed=self.seed, direction=self.direction, along=None if along is None else along.root, **options)
 
     def to(self, target: str) -> str:
         """The answer as text ("text", "latex", "unicode") or as code ("numpy", "jax", "torch", "julia", "matlab", …)."""
@@ -235,6 +251,7 @@ def build_all(terms: Terms, typed: Typed, root: Node) -> dict[Node, Any]:
             return size_symbol(value)
         return value.sympy() if hasattr(value, "sympy") else terms_number(value)
 
+    terms.taken.update(typed.symbols, typed.unused, typed.sizes)
     built: dict[Node, Any] = {}
     uses: dict[Node, int] = {}
     order = list(postorder([root], lambda n: n.args))
@@ -261,6 +278,7 @@ def build_all(terms: Terms, typed: Typed, root: Node) -> dict[Node, Any]:
     return built
 
 
+BRIEF = 50      # characters of a formula in a note
 SHORT = 2000    # printed size up to which an answer is simplified as a whole
 DEEP = 400      # nodes from which a program counts as deep
 
@@ -271,25 +289,28 @@ def terms_number(value: Any) -> Any:
     return Integer(value)
 
 
-KINDS = ("gradient", "jacobian", "derivative", "hessian", "differential", "hvp", "quadratic")
+KINDS = ("gradient", "jacobian", "derivative", "hessian", "differential", "second-differential", "hvp", "quadratic")
+SCALAR_KINDS = ("hessian", "hvp", "quadratic")      # the kinds that only a number has
+DIRECTED = ("differential", "second-differential", "hvp", "quadratic")      # the kinds whose answer holds a direction
 LAYOUTS = ("mixed", "numerator", "denominator")
 TRANSPOSED = ("'", "ᵀ", "⊤", "^T", ".T", "^⊤", "^\\top")
 
 
-def derive(expr: Any, wrt: str | tuple[str, str], shapes: Shapes = None, *, assume: Iterable[str] = (), kind: str | None = None,
-           constrained: bool = False, expand: bool = False, layout: str = "mixed", upstream: str | None = None, along: str | None = None,
-           syntax: str = "auto", rules: Any = None, seed: int = 0) -> Result:
+def derive(expr: Any, wrt: str | tuple[str, ...], shapes: Shapes = None, *, assume: Iterable[str] = (), kind: str | None = None,
+           constrained: bool = False, tangent: bool = False, expand: bool = False, layout: str = "mixed", upstream: str | None = None,
+           along: str | None = None, syntax: str = "auto", rules: Any = None, seed: int = 0) -> Result:
     """The derivative of an expression by one of its variables, in closed form.
 
     expr          text in the language (or a sympy expression); wrt the variable's name, x' for a row,
-                  a pair of names for a mixed second derivative
+                  a pair of names for a mixed second derivative, several for a total differential
     shapes        "X: m×n, A: n×n symmetric" or {"X": "m×n"}; what is missing is inferred and reported
-    kind          None (by the shapes), "gradient", "jacobian", "derivative", "hessian", "differential" (in dX),
-                  "hvp" (the Hessian times a direction V), "quadratic" (D²f[V,V])
-    constrained   respect the structure of the variable (symmetric, diagonal, …)
+    kind          None (by the shapes), "gradient", "jacobian", "derivative", "hessian", "differential" (in dX; by several
+                  variables the total one), "second-differential", "hvp" (the Hessian times a direction V), "quadratic" (D²f[V,V])
+    constrained   respect the structure of the variable (symmetric, diagonal, Toeplitz, …)
+    tangent       the Riemannian gradient of a structured variable (orthogonal, spd, unit, …): its projection on the tangent space
     layout        "mixed" (the default), "numerator" or "denominator"
     upstream      a cotangent G of the function's shape: the pullback of G
-    along         the name of the direction in a differential, a Hessian–vector product or a quadratic form
+    along         the direction in a differential, a Hessian–vector product or a quadratic form: a name, or an expression
 
     Raises a subclass of MatcalcError: LanguageError, ShapeError, DeclarationError, UndefinedError, UnsupportedError.
     """
@@ -300,26 +321,29 @@ def derive(expr: Any, wrt: str | tuple[str, str], shapes: Shapes = None, *, assu
 
             raise DeclarationError(f"unknown-{what}", f"unknown {what} `{value}`", hint=near(value, known) or ", ".join(known))
     names = [w.strip() for w in (wrt.split(",") if isinstance(wrt, str) else wrt)]
-    if len(names) > 2 or len(names) == 2 and kind not in ("hessian", None):
+    total = kind in ("differential", "second-differential")
+    if not total and (len(names) > 2 or len(names) == 2 and kind not in ("hessian", None)):
         raise DeclarationError("too-many-variables", "one variable at a time; two only for a mixed second derivative",
                                hint='kind="hessian"' if len(names) == 2 else None)
-    question = ask(expr, names[0], shapes, assume, syntax, kind=kind, upstream=upstream, other=names[1] if len(names) == 2 else None)
+    question = ask(expr, names[0], shapes, assume, syntax, kind=kind, upstream=upstream,
+                   other=names[1] if len(names) == 2 and not total else None, more=names[1:] if total else (), along=along)
     book = load_user_rules(rules) if isinstance(rules, str) else rules or rule_book()
-    return answer(question, "hessian" if len(names) == 2 else kind, book, constrained=constrained, expand=expand, layout=layout,
-                  along=along, seed=seed, start=start)
+    return answer(question, "hessian" if question.second else kind, book, constrained=constrained, tangent=tangent,
+                  expand=expand, layout=layout, along=along, seed=seed, start=start)
 
 
 def ask(expr: Any, wrt: str, shapes: Shapes, assume: Iterable[str], syntax: str, *, kind: str | None = None, upstream: str | None = None,
-        other: str | None = None) -> Question:
-    """Read and type a question; the variable may be written as a row, x'."""
+        other: str | None = None, more: Iterable[str] = (), along: str | None = None) -> Question:
+    """Read and type a question; the variable may be written as a row, x', and has the shape of a declared direction."""
     name, transposed = wrt.strip(), False
     for mark in TRANSPOSED:
         if name.endswith(mark):
             name, transposed = name[:-len(mark)], True
     name = canonical_name(name)
     second = canonical_name(other) if other else None
+    rest = tuple(n for n in dict.fromkeys(map(canonical_name, more)) if n != name)
     declared = parse_shapes(shapes)
-    known = known_names(declared) | {name} | ({second} if second else set())
+    known = known_names(declared) | {name, *rest} | ({second} if second else set())
     if isinstance(expr, str):
         parsed: Parsed = parse_text(expr, known=known, syntax=syntax)
     else:
@@ -340,8 +364,13 @@ def ask(expr: Any, wrt: str, shapes: Shapes, assume: Iterable[str], syntax: str,
     assumed = parse_assumptions(assume, known=known, syntax=syntax)
     scalar_by = name if kind in (None, "gradient", "hessian", "hvp", "quadratic") and upstream is None else None
     notes: list[str] = list(parsed.notes)
+    way = declared.get(canonical_name(along)) if along else None
+    if way is not None and name not in declared and way.name != name:
+        declared = {**declared, name: replace(way, name=name, properties=frozenset(), declared=False, why=f"the shape of the direction {way.name}")}
     try:
         typed = infer(parsed, declared, assumed, scalar_by=scalar_by)
+        if kind in SCALAR_KINDS and typed.shape[typed.root] != NUMBER:
+            typed = number_if_possible(parsed, declared, assumed, name, second) or typed
     except ShapeError as error:
         if name in declared or convention(name) != "matrix":
             raise
@@ -353,13 +382,23 @@ def ask(expr: Any, wrt: str, shapes: Shapes, assume: Iterable[str], syntax: str,
     if upstream is not None:
         typed = with_upstream(parsed, typed, upstream, declared, assumed, known, syntax)
     notes += [n for n in typed.notes if n not in notes]
-    for variable in (name, second) if second else (name,):
+    for variable in (name, *((second,) if second else ()), *rest):
         if variable not in typed.symbols:
             if variable in typed.sizes:
                 raise UndefinedError("derivative-by-size", f"{variable} is a size, not a variable", hint=None)
             typed = with_absent(typed, variable)
             notes.append(f"{variable} does not occur in the expression, so the derivative is zero")
-    return Question(typed, name, transposed, properties(typed), tuple(notes), second)
+    return Question(typed, name, transposed, properties(typed), tuple(notes), second, rest)
+
+
+def number_if_possible(parsed: Parsed, declared: Mapping[str, Declaration], assumed: Any, name: str, second: str | None) -> Typed | None:
+    """The expression typed as a number, its variable t one too, as in t x'x; not where that would make all letters numbers."""
+    try:
+        typed = infer(parsed, declared, assumed, like=NUMBER)
+    except MatcalcError:
+        return None
+    arrays = any(not d.is_number for d in typed.symbols.values())
+    return typed if (arrays or second) and name in typed.symbols and typed.symbols[name].is_number else None
 
 
 def with_upstream(parsed: Parsed, typed: Typed, upstream: str, declared: Mapping[str, Declaration], assumed: Any, known: Iterable[str],
@@ -379,18 +418,23 @@ def with_upstream(parsed: Parsed, typed: Typed, upstream: str, declared: Mapping
 
 
 def answer(question: Question, kind: str | None, book: RuleBook, *, constrained: bool, expand: bool, layout: str, along: str | None = None,
-           seed: int = 0, start: float = 0.0) -> Result:
+           seed: int = 0, start: float = 0.0, tangent: bool = False) -> Result:
     """Differentiate, with the variable's structure set aside, then simplify with it."""
     from matcalc.calculus.cost import cost
     from matcalc.calculus.derive import Engine
     from matcalc.calculus.identities import assumption_rules, rewrites
     from matcalc.calculus.simplify import Simplifier, present
+    from matcalc.calculus.structure import structure_of
     from matcalc.terms.build import Terms
     from matcalc.terms.view import translate
 
+    if kind in DIRECTED:
+        question, direction = directed(question, along, kind)
+    else:
+        direction = None
     typed, name = question.typed, question.wrt
     full = dict(question.properties)
-    free = {n: words - STRUCTURAL if n in (name, question.second) else words for n, words in full.items()}
+    free = {n: words - STRUCTURAL if n in question.variables else words for n, words in full.items()}
     larger = orders(typed)
     terms = Terms(free, larger)
     f = build(terms, typed)
@@ -400,40 +444,39 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
         kind = engine.kind_of(f, x)
         if kind is None:
             raise undefined(question, engine, f, x)
+    if constrained and question.more:
+        raise DeclarationError("too-many-variables", "structures are kept for one variable at a time", hint="leave --constrained out")
     if kind in ("gradient", "hessian", "hvp", "quadratic") and terms.shape(f) != (1, 1):
         raise UndefinedError("not-a-number", f"the {NAMED[kind]} needs a number, but this expression is {shape_text(terms.shape(f))}",
                              source=typed.source, span=typed.root.span, hint=instead(question, kind))
     y = terms.symbol(question.second, *question.shape_of(question.second)) if question.second else x
-    direction = along or ("V" if kind in ("hvp", "quadratic") else f"d{name}")
-    v = None
-    if kind in ("differential", "hvp", "quadratic"):
-        direction = canonical_name(direction)
-        if direction in typed.symbols:
-            raise DeclarationError("direction-clash", f"{direction} already stands for something in the expression",
-                                   hint="name the direction with along=…")
-        v = terms.symbol(direction, *terms.shape(x))
-    raw = engine.derivative(folded(terms, book, f), x, kind, y, v)
+    v = None if direction is None else {x: terms.symbol(direction, *terms.shape(x))}
+    if v is not None:
+        v |= {terms.symbol(n, *question.shape_of(n)): terms.symbol(f"d{n}", *question.shape_of(n)) for n in question.more}
+    words = full.get(name, frozenset()) & STRUCTURAL
+    structure = structure_of(words | orthonormal(question), name, tangent=tangent, vector=1 in terms.shape(x)) if constrained or tangent else None
+    raw = derived(question, engine, folded(terms, book, f), x, kind, y, v)
+    if question.along is not None and v is not None:
+        raw = translate(terms, terms, raw, {v[x]: build(terms, question.along)})
+    other = None        # the gradient in the other convention
+    if kind == "gradient" and (structure or words - {"onehot"}):
+        other = raw if structure else engine.structured(raw, x, kind, structure_of(words, name))
+    if structure:
+        raw = engine.structured(raw, x, kind, structure, question.second is not None)
     store = terms
     short = bool(terms.opaque) and cost(terms, raw) < SHORT
     if short:       # a short answer is written out, its named intermediates too
         terms.opaque.clear()
+    if structure and direction is not None and not structure.startswith("tangent"):
+        full[direction] = words         # the direction moves the entries together, as the variable does
     if free != full or short:
         store = Terms(full, larger)
         raw = translate(store, terms, raw)
+        other = None if other is None else translate(store, terms, other)
     notes = list(question.notes)
-    structure = None
-    words = full.get(name, frozenset()) & STRUCTURAL
-    if constrained:
-        from matcalc.calculus.structure import constrain
-
-        raw, structure = constrain(store, raw, words, kind, x)
-        notes.append(f"{name} was taken as {structure}: its entries move together")
-    elif words:
-        notes.append(f"{name} was taken as free: each entry moves on its own")
-        if words & {"symmetric", "spd", "psd"} and kind == "gradient":
-            notes.append("with the entries tied by symmetry (--constrained) it is G + Gᵀ − G ⊙ I")
     simplify = Simplifier(store, (*assumption_rules(store, typed, build_all), *rewrites(store, book, raw)))
     expr = simplify(raw, expand)
+    notes += structure_notes(name, words, kind, structure, None if other is None else brief(store, simplify, other))
     if kind == "hessian" and question.second is None and not expand:
         expr = simplify.symmetric(expr)
     flipped = question.transposed and kind == "gradient"
@@ -442,10 +485,94 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
         expr = store.transpose(expr)
     expr = present(store, expr)
     return Result(question, f, expr, kind, name, layout, tuple(notes), time.perf_counter() - start, store, engine, seed,
-                  None if structure == "orthogonal" else structure, flipped, direction if v is not None else None, simplify)
+                  structure, flipped, direction, simplify)
 
 
-NAMED = {"gradient": "gradient", "hessian": "Hessian", "hvp": "Hessian–vector product", "quadratic": "second derivative"}
+def orthonormal(question: Question) -> frozenset[str]:
+    """{"orthogonal"} if it is assumed that X'X = I, which makes sense for a tall X as well."""
+    from matcalc.language.resolve import implied
+
+    found = {pair for a in question.typed.assumptions for pair in implied(a)}
+    return frozenset({"orthogonal"} if (question.wrt, "orthogonal") in found else ())
+
+
+def directed(question: Question, along: str | None, kind: str | None) -> tuple[Question, str]:
+    """The question with its direction typed, if that is an expression, and the symbol of the direction."""
+    typed, taken = question.typed, {*question.typed.symbols, *question.typed.unused, *question.typed.sizes}
+    if along is None:
+        usual = ("V", "U", "W", "D", "H", "Z", "V_1", "V_2") if kind in ("hvp", "quadratic") else (f"d{question.wrt}",)
+        name = next((n for n in usual if n not in taken), None)
+        if name is None:
+            raise DeclarationError("direction-clash", f"{usual[0]} already stands for something in the expression",
+                                   hint="name the direction with --along")
+        if name != usual[0]:
+            question = replace(question, notes=(*question.notes, f"the direction is called {name}, as {usual[0]} is taken"))
+        return question, name
+    name = canonical_name(along)
+    if name.isidentifier() and name not in taken:
+        return question, name
+    if question.more:
+        raise DeclarationError("too-many-variables", "a direction is given for one variable at a time")
+    parsed = parse_text(along, known=taken)
+    way = infer(parsed, {**typed.unused, **typed.symbols}, like=question.declaration(question.wrt).shape)
+    typed = replace(typed, symbols={**typed.symbols, **way.symbols}, sizes=tuple(dict.fromkeys((*typed.sizes, *way.sizes))))
+    return replace(question, typed=typed, properties=properties(typed), notes=(*question.notes, *way.notes), along=way), "d#along"
+
+
+def derived(question: Question, engine: Any, f: Any, x: Any, kind: str, y: Any, v: Any) -> Any:
+    """The derivative; where it has no matrix, the error says what there is instead, worked out for this very function."""
+    try:
+        return engine.derivative(f, x, kind, y, v)
+    except UnsupportedError as error:
+        if error.code != "no-matrix-form" or question.second:
+            raise
+        terms, name = engine.terms, question.wrt
+        if kind == "hessian":
+            instead, what, command = "hvp", "the Hessian times a direction V is", "matcalc hvp"
+        else:
+            instead, what, command = "differential", "its differential is dF =", "matcalc diff"
+        w = terms.symbol("V" if kind == "hessian" else f"d{name}", *terms.shape(x))
+        text = shown(engine, engine.derivative(f, x, instead, x, {x: w}))
+        raise UnsupportedError(error.code, f"this {kind} has no closed matrix form", source=question.typed.source,
+                               span=question.typed.root.span, hint=f"{what} {text} ({command})") from None
+
+
+def shown(engine: Any, x: Any) -> str:
+    """A derivative simplified, on one line."""
+    from matcalc.calculus.simplify import Simplifier, present
+    from matcalc.output.unicode import unicode
+
+    return unicode(present(engine.terms, Simplifier(engine.terms)(x)))
+
+
+def structure_notes(name: str, words: frozenset[str], kind: str, structure: str | None, other: str | None) -> list[str]:
+    """How a structured variable was taken, and what the other convention would give (worked out, if that is short)."""
+    from matcalc.calculus.structure import other_convention, said, structure_of
+
+    if structure:
+        return [said(structure, name), *([f"taken as free it is {other}"] if other else [])]
+    if not words:
+        return []
+    notes = [f"{name} was taken as free: each entry moves on its own"]
+    if kind == "gradient" and words != {"onehot"}:
+        notes.append(other_convention(structure_of(words, name), name) + (f" = {other}" if other else ""))
+    return notes
+
+
+def brief(terms: Terms, simplify: Any, x: Any) -> str | None:
+    """A term on one line, simplified; None if that is long."""
+    from matcalc.calculus.cost import cost
+    from matcalc.calculus.simplify import present
+    from matcalc.output.unicode import unicode
+
+    if cost(terms, x) > 4 * BRIEF:
+        return None
+    text = unicode(present(terms, simplify(x)))
+    return text if len(text) <= BRIEF else None
+
+
+NAMED = {"gradient": "gradient", "hessian": "Hessian", "hvp": "Hessian–vector product", "quadratic": "second derivative",
+         "second-differential": "second differential"}
 
 
 def turned(layout: str, kind: str, terms: Terms, f: Any, expr: Any, notes: list[str]) -> bool:
@@ -453,7 +580,7 @@ def turned(layout: str, kind: str, terms: Terms, f: Any, expr: Any, notes: list[
     if layout == "mixed":
         return False
     if kind not in ("gradient", "jacobian", "derivative"):
-        raise DeclarationError("layout-without-sense", f"a {kind} is the same in every layout", hint="leave --layout out")
+        raise DeclarationError("layout-without-sense", f"a {NAMED.get(kind, kind)} is the same in every layout", hint="leave --layout out")
     turn = layout == ("numerator" if kind == "gradient" else "denominator")
     if kind == "derivative":
         if 1 not in terms.shape(f) and layout == "denominator":
@@ -474,16 +601,12 @@ def instead(question: Question, kind: str) -> str | None:
 
 def undefined(question: Question, engine: Any, f: Any, x: Any) -> UndefinedError:
     """The error for a matrix by a vector and its like, with what is well defined worked out."""
-    from matcalc.calculus.simplify import Simplifier, present
-    from matcalc.output.unicode import unicode
-
     terms, name = engine.terms, question.wrt
     what = [f"{name} is {shape_text(terms.shape(x))}", f"the function is {shape_text(terms.shape(f))}"]
-    simplify = Simplifier(terms)
     dx = terms.symbol(f"d{name}", *terms.shape(x))
-    offers = [f"its differential is dF = {unicode(present(terms, simplify(engine.derivative(f, x, 'differential', x, dx))))} (matcalc diff)"]
+    offers = [f"its differential is dF = {shown(engine, engine.derivative(f, x, 'differential', x, {x: dx}))} (matcalc diff)"]
     try:
-        jacobian = unicode(present(terms, simplify(engine.derivative(f, x, "jacobian", x))))
+        jacobian = shown(engine, engine.derivative(f, x, "jacobian", x))
         offers.append(f"as vectors, ∂vec(F)/∂vec({name})ᵀ = {jacobian} (matcalc jac --vec)")
     except MatcalcError:
         pass
@@ -515,12 +638,14 @@ def orders(typed: Typed) -> set[tuple[Any, Any]]:
 
 
 def size_text(size: Any) -> str:
-    """A size as it is declared: n, 3, m·n, n·n."""
-    factors: list[str] = []
-    for f in getattr(size, "args", ()) if getattr(size, "is_Mul", False) else (size,):
+    """A size as it is declared: n, 3, m·n, n·n, n·(n + 1)/2."""
+    number, size = size.as_coeff_Mul()
+    factors: list[str] = [] if abs(number.p) == 1 and size != 1 else [str(abs(number.p))]
+    for f in getattr(size, "args", ()) if getattr(size, "is_Mul", False) else (size,) if size != 1 else ():
         base, k = f.as_base_exp()
-        factors += [str(base)] * int(k) if k.is_Integer and k > 0 else [str(f)]
-    return "·".join(factors)
+        text = f"({base})" if base.is_Add and (factors or size.is_Mul) else str(base)
+        factors += [text] * int(k) if k.is_Integer and k > 0 else [str(f)]
+    return "·".join(factors) + (f"/{number.q}" if number.q != 1 else "")
 
 
 def shape_text(shape: tuple[Any, Any]) -> str:

@@ -16,7 +16,7 @@ with `--count 1 --seed …`).  What is reported:
 
 `undecided` counts problems where the oracle finds no point with a reliable numeric derivative, where a matrix function's Fréchet
 derivative would be wanted as a matrix, or where matcalc asks which size is larger; they are no failures.  Answers in words
-that the oracle lacks (dlogm, eigenvectors) are left to matcalc's own check.
+that the oracle lacks (dlogm, eigenvectors, blocks of a Kronecker product) are left to matcalc's own check.
 With --shrink each failure is made as small as possible first.  The exit status is 1 if anything failed.
 """
 from __future__ import annotations
@@ -44,7 +44,7 @@ ROUNDING = 3e-6     # what second differences of a large function may be off
 PATIENCE = 8.0      # seconds for the oracle
 FAILURES = ("crash", "refused", "slow", "wrong", "unreadable", "disagree", "loop", "longer")
 # what an answer may need and the oracle has no word for
-BEYOND = re.compile(r"\b(dexpm|dlogm|dsqrtm|eigvec_\w+|eigvecs?|unvec|left_\w+|right_\w+)\b|\bsum(_\w)?\(\w+=|\[")
+BEYOND = re.compile(r"\b(block(?:inner|sum)|dexpm|dlogm|dsqrtm|eigvec_\w+|eigvecs?|unvec|left_\w+|right_\w+)\b|\bsum(_\w)?\(\w+=|\[")
 Case = dict[str, Any]
 
 

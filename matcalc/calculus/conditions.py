@@ -81,7 +81,7 @@ def of_node(terms: Terms, node: Any, is_answer: bool, show: Any, inverted: set[A
                 yield f"det({show(operands[0])}) > 0"
         elif op in ("log", "sqrt"):
             yield from positive(terms, operands[0], show)
-        elif row.condition and op != "inv" and not is_answer:       # what a rule brings in has a value wherever the rule holds
+        elif row.condition and op != "inv" and (not is_answer or op == "logm"):     # what else a rule brings in has a value there
             yield row.condition.format(show(operands[0]) if row.entrywise is False else bracketed(show(operands[0])))
 
 

@@ -15,6 +15,7 @@ from matcalc.calculus.identities import rewrites
 from matcalc.calculus.linearize import Linearizer, Use
 from matcalc.calculus.matrixform import Reader
 from matcalc.calculus.simplify import Simplifier
+from matcalc.calculus.structure import map_of
 from matcalc.calculus.transpose import Transposer
 from matcalc.errors import UnsupportedError
 from matcalc.language.syntax import postorder
@@ -53,7 +54,7 @@ class Engine:
         return None
 
     def derivative(self, f: Any, x: Any, kind: str, y: Any = None, v: Any = None) -> Any:
-        """The derivative of f by x, not yet simplified; y is the second variable of a Hessian, v a direction."""
+        """The derivative of f by x, not yet simplified; y is the second variable of a Hessian, v the directions by variable."""
         match kind:
             case "gradient" | "derivative":
                 if self.terms.shape(x) == (1, 1):
@@ -64,12 +65,15 @@ class Engine:
             case "hessian":
                 return self.hessian(f, x, x if y is None else y)
             case "differential":
-                return self.lin.push(f, {x: v})
+                return self.lin.push(f, v)
+            case "second-differential":
+                self.needs_order(f)
+                return self.lin.push(self.simplified(self.lin.push(f, v)), v)
             case "hvp" | "quadratic":
                 self.needs_order(f)
                 g = self.simplified(self.derivative(f, x, "gradient"))
-                product = self.lin.push(g, {x: v})
-                return product if kind == "hvp" else self.terms.inner(v, product)
+                product = self.lin.push(g, v)
+                return product if kind == "hvp" else self.terms.inner(v[x], product)
         raise ValueError(kind)
 
     def needs_order(self, f: Any) -> None:
@@ -81,6 +85,24 @@ class Engine:
                 if (m, n) not in self.terms.larger and (n, m) not in self.terms.larger:
                     raise UnsupportedError("order-needed", f"the second derivative of a nuclear norm depends on which of {m} and {n} is larger",
                                            hint=f'--assume "{m} > {n}" or --assume "{m} < {n}"')
+
+    def structured(self, raw: Any, x: Any, kind: str, structure: str, mixed: bool = False) -> Any:
+        """The derivative by a structured variable from the free one: G becomes S(G), J becomes J M, H becomes M H M (mixed: M H)."""
+        terms = self.terms
+        curved = structure.startswith("tangent ")
+        if curved and kind not in ("gradient", "jacobian"):
+            raise UnsupportedError("constrained-kind", f"there is no {kind} in a tangent space, only a gradient")
+        if kind == "derivative":
+            raise UnsupportedError("constrained-kind", "a number has no structure")
+        tie = map_of(terms, structure, x)
+        match kind:
+            case "gradient" | "hvp":
+                return tie(raw)
+            case "jacobian" | "hessian":
+                v = terms.symbol("d#s", *terms.shape(x))
+                matrix = self.reader.matrix_of(tie(v), v)
+                return terms.mul(raw, matrix) if kind == "jacobian" else terms.mul(matrix, raw) if mixed else terms.mul(matrix, raw, matrix)
+        return raw
 
     def simplified(self, x: Any) -> Any:
         """x in its shortest form, before it is differentiated again."""

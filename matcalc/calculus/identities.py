@@ -343,8 +343,9 @@ def assumption_rules(terms: Terms, typed: Any, build_all: Any) -> Sequence[Rewri
                 for i in range(len(factors) - len(run) + 1):
                     if factors[i:i + len(run)] == run:
                         return "assumption", terms.mul(*factors[:i], right, *factors[i + len(run):])
-            if isinstance(left, sp.Add | sp.Mul) and type(left) is type(x) and set(left.args) < set(x.args):
-                return "assumption", x.func(right, *(a for a in x.args if a not in left.args))
+            if isinstance(left, sp.Add | sp.Mul) and not isinstance(left, sp.MatMul) and type(left) is type(x) and set(left.args) < set(x.args):
+                rest = [a for a in x.args if a not in left.args]
+                return "assumption", terms.add(right, *rest) if isinstance(x, sp.Add) else sp.Mul(right, *rest)
         return None
 
     return (rewrite,)

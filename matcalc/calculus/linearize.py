@@ -24,7 +24,7 @@ from matcalc.terms.view import assemble, build_tree, children, size_symbol, view
 MULTILINEAR: dict[str, tuple[int, ...] | None] = {
     "add": None, "mul": None, "scale": None, "transpose": None, "hadamard": None, "kron": None, "tr": None, "diag": None,
     "vec": None, "unvec": None, "blocks": None, "lower": None, "upper": None, "lowerhalf": None, "blockinner": None,
-    "blocksum": None, "im2col": None, "col2im": None, "vech": None, "sumover": None,
+    "blocksum": None, "im2col": None, "col2im": None, "vech": None, "diagsums": None, "sumover": None,
     "dexpm": (1,), "dlogm": (1,), "dsqrtm": (1,),
 }
 
@@ -80,8 +80,11 @@ class Linearizer:
         elif rest:
             if op in ("max", "min"):
                 self.terms.opaque.add(operands[0])      # x − max(x) must be 0 at the maximum, to the last bit
-            template = self.template(op, operands, value)
-            total.append(template.differential(self.terms, operands, rest))
+            first = self.template(op, operands, value)
+            total.append(first.differential(self.terms, operands, rest))
+            others = {slot: tangent for slot, tangent in rest.items() if first.names[slot] not in first.moved}
+            if others:
+                total.append(self.by_another_rule(op, others).differential(self.terms, operands, others))
         return self.terms.add(*total) if len(total) > 1 else total[0]
 
     def substituted(self, op: str, operands: tuple[Any, ...], value: Any, slot: int, tangent: Any) -> Any:
@@ -112,6 +115,14 @@ class Linearizer:
         if got is None:
             got = self._templates[rule.name] = Template.of(rule)
         return got
+
+    def by_another_rule(self, op: str, slots: Mapping[int, Any]) -> Template:
+        """The rule of the operation that moves these operands, such as the exponent of a power; UnsupportedError if there is none."""
+        for rule in self.book.differentials(op):
+            template = Template.of(rule)
+            if all(template.names[slot] in template.moved for slot in slots):
+                return template
+        raise UnsupportedError("no-differential", f"no rule for the differential of '{op}' by its operand {min(slots) + 1}")
 
     def push(self, root: Any, seeds: Mapping[Any, Any]) -> Any:
         """The tangent of root for given tangents of leaves: forward through the DAG, each node once."""
@@ -147,6 +158,11 @@ class Template:
     names: tuple[str, ...]
     sizes: Sizes
     summands: tuple[tuple[str, int, Node], ...]         # parameter moved, sign, the summand
+
+    @property
+    def moved(self) -> set[str]:
+        """The parameters that the rule moves."""
+        return {name for name, _, _ in self.summands}
 
     @classmethod
     def of(cls, rule: Rule) -> Template:

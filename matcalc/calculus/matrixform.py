@@ -18,6 +18,7 @@ from matcalc.errors import UnsupportedError
 from matcalc.language.syntax import Node, postorder
 from matcalc.rulebook.load import Rule
 from matcalc.terms.build import is_array
+from matcalc.terms.nodes import MatrixSum
 from matcalc.terms.view import build_tree, children, view
 
 
@@ -139,7 +140,7 @@ class Reader:
                 i, j = divmod(k, cols)
                 up = terms.blocks(rows, 1, [terms.identity(h) if a == i else terms.zeros(h, heights[i]) for a, h in enumerate(heights)])
                 side = terms.blocks(cols, 1, [terms.identity(w) if b == j else terms.zeros(w, widths[j]) for b, w in enumerate(widths)])
-                total.append(terms.mul(terms.kron(side if cols > 1 else S.One, up if rows > 1 else S.One), memo[cell]))
+                total.append(terms.mul(terms.kron(side if cols > 1 else terms.identity(widths[j]), up if rows > 1 else terms.identity(heights[i])), memo[cell]))
         return terms.add(*total)
 
     def outer(self, x: Any) -> tuple[Any, Any] | None:
@@ -156,6 +157,9 @@ class Reader:
         """vec(A X B) = kron(B', A) vec(X), after what can be multiplied out so that a vector results."""
         terms = self.transposer.lin.terms
         m, n = terms.shape(x)
+        if isinstance(x, MatrixSum):
+            index, low, high, body = x.args
+            return self.matrix_of(terms.sum_over(index, low, high, terms.mul(before, body, after)), v)
         if m == 1 and not is_array(before):
             column = terms.transpose(x)
             return terms.mul(terms.transpose(after), memo[column] if column in memo else self.matrix_of(column, v))

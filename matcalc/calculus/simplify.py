@@ -355,7 +355,7 @@ class Simplifier:
         common = common_factor([items[i][0] for i in members], choose)
         if common.is_Rational:
             return None
-        inner = self.settle(terms.add(*(terms.scale(items[i][0] / common, items[i][1]) for i in members)))
+        inner = self.settle(terms.add(*(terms.scale(divided(items[i][0], common), items[i][1]) for i in members)))
         return terms.scale(common, inner)
 
     def pull_kron(self, items: list[tuple[Any, Any]], members: list[int], f: Any, side: int) -> Any:
@@ -492,6 +492,12 @@ def powers(term: Any) -> tuple[Any, dict[Any, Any]]:
     return number, found
 
 
+def divided(term: Any, factor: Any) -> Any:
+    """term / factor, power by power: sympy leaves exp(a - b) exp(b - a) as it is."""
+    (p, top), (q, bottom) = powers(term), powers(factor)
+    return Mul(p / q, *(Pow(b, k - bottom.get(b, 0)) for b, k in top.items()), *(Pow(b, -k) for b, k in bottom.items() if b not in top))
+
+
 def common_factor(numbers: Sequence[Any], choose: Callable[..., Any] = min) -> Any:
     """The product of powers (and equal rational) that all have in common; of 1/s and 1/s² `min` takes 1/s², `max` 1/s."""
     parsed = [powers(c) for c in numbers]
@@ -522,7 +528,7 @@ def common_monomial(e: Any, choose: Callable[..., Any] = min) -> Any:
     common = common_factor(e.args, choose)
     if common == 1:
         return e
-    inner = Add(*(a / common for a in e.args))
+    inner = Add(*(divided(a, common) for a in e.args))
     if common.is_Number:
         return Mul(common, inner, evaluate=False)
     number, rest = common.as_coeff_Mul()
@@ -548,7 +554,9 @@ def present(terms: Terms, x: Any) -> Any:
     made: dict[Any, Any] = {}
     for node in postorder([x], lambda n: () if n in made or not n.args else n.args):
         args = tuple(made.get(a, a) for a in node.args)
-        new = node if all(a is b for a, b in zip(args, node.args, strict=True)) else raw(terms, node, args)
+        if isinstance(node, MatMul):
+            args = unsigned(terms, args)
+        new = node if len(args) == len(node.args) and all(a is b for a, b in zip(args, node.args, strict=True)) else raw(terms, node, args)
         if is_array(node) and (isinstance(node, MatAdd) or node is x and isinstance(node, MatMul)):
             flipped = terms.transpose(node)
             gain = cost(terms, new) - cost(terms, flipped) - 1
@@ -559,6 +567,18 @@ def present(terms: Terms, x: Any) -> Any:
             new = flatter(terms, new)
         made[node] = new
     return made[x]
+
+
+def unsigned(terms: Terms, factors: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The factors of a product, -(-A - B) C as (A + B) C."""
+    if is_array(factors[0]) or not factors[0].could_extract_minus_sign():
+        return factors
+    for i, f in enumerate(factors):
+        if isinstance(f, MatAdd) and all(terms.split(a)[0].could_extract_minus_sign() for a in f.args):
+            flipped = raw(terms, f, tuple(terms.scale(S.NegativeOne, a) for a in f.args))
+            number = () if factors[0] == -1 and len(factors) > 2 else (-factors[0],)
+            return (*number, *factors[1:i], flipped, *factors[i + 1:])
+    return factors
 
 
 def flatter(terms: Terms, x: Any) -> Any:

@@ -15,7 +15,7 @@ QUESTION = ("expr", "wrt", "shape", "assume", "constrained", "rules", "syntax")
 ANSWER = ("to", "steps", "expand", "no_check", "seed")
 
 
-@command(app, "grad", *QUESTION, "layout", "upstream", *ANSWER, panel=DERIVATIVES)
+@command(app, "grad", *QUESTION, "tangent", "layout", "upstream", *ANSWER, panel=DERIVATIVES)
 def grad(asked: Options) -> int:
     """The derivative by X: gradient, Jacobian or entrywise, whichever the shapes define."""
     return _each(asked, kind=None)
@@ -45,10 +45,15 @@ def hvp(asked: Options) -> int:
     return _each(asked, kind="hvp")
 
 
-@command(app, "diff", *QUESTION, "along", *ANSWER, panel=DERIVATIVES)
+@command(app, "diff", *QUESTION, "along", "order", *ANSWER, panel=DERIVATIVES)
 def diff(asked: Options) -> int:
-    """The differential dF, linear in dX, for any shapes; with --along V the derivative in that direction."""
-    return _each(asked, kind="differential")
+    """The differential dF, linear in dX, for any shapes; --order 2 the second one; with --along V the derivative in that direction.
+
+    Several variables give the total differential.
+    """
+    names = variables(asked)
+    kind = "differential" if asked.order == 1 else "second-differential"
+    return _guarded(lambda: _answer(asked, tuple(names), kind), asked)
 
 
 def variables(asked: Options) -> list[str]:
@@ -92,7 +97,7 @@ def _answer(asked: Options, wrt: str | tuple[str, ...], kind: str | None) -> int
 
     text = read(asked.expr)
     start = time.perf_counter()
-    answer = matcalc.derive(text, wrt=wrt, shapes=asked.shape, assume=asked.assume, kind=kind, constrained=asked.constrained,
+    answer = matcalc.derive(text, wrt=wrt, shapes=asked.shape, assume=asked.assume, kind=kind, constrained=asked.constrained, tangent=asked.tangent,
                             expand=asked.expand, layout=str(asked.layout), upstream=asked.upstream or None,
                             along=asked.along or None, syntax=asked.syntax, rules=asked.rules or None, seed=asked.seed)
     check = report.UNCHECKED if asked.no_check else answer.check()

@@ -54,7 +54,9 @@ class Options:
     wrt: Annotated[list[str], _option("--wrt", metavar="X", help="The variable; repeat it for several answers.")] = field(
         default_factory=list)
     convex: Annotated[bool, _option("--convex", help="Certify convexity or concavity by rules.")] = False
-    along: Annotated[str, _option("--along", metavar="V", help="The direction; V if not given.")] = ""
+    along: Annotated[str, _option("--along", metavar="V", help="The direction: a name or an expression; V if not given.")] = ""
+    order: Annotated[int, typer.Option("--order", metavar="N", min=1, max=2, show_default=False, rich_help_panel=_QUESTION,
+                                       help="2 for the second differential.")] = 1
     shape: Annotated[list[str], _option("-s", "--shape", metavar="DECL",
                                         help='Shapes and properties: "A: m×n, S: n×n symmetric, t: scalar".')] = field(
         default_factory=list)
@@ -66,6 +68,7 @@ class Options:
     rules: Annotated[str, _option("--rules", metavar="FILE",
                                   help="Your own rules beside the built-in ones; verified first.")] = ""
     constrained: Annotated[bool, _option("--constrained", help="Respect the structure (symmetric, diagonal, …) of X.")] = False
+    tangent: Annotated[bool, _option("--tangent", help="The Riemannian gradient of X (orthogonal, spd, unit, …).")] = False
     layout: Annotated[Layout, _option("--layout", help="mixed (the default), numerator or denominator.",
                                       metavar="LAYOUT")] = Layout.mixed
     upstream: Annotated[str, _option("--upstream", metavar="G", help="Of ⟨G, F⟩: the gradient, given the one at F.")] = ""

@@ -25,7 +25,7 @@ SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₐₑₕᵢⱼₖₗ�
 
 SQUARE = ("symmetric", "skew", "spd", "psd", "diagonal", "orthogonal", "invertible", "lower", "upper")
 VECTOR = ("unit", "simplex", "onehot")
-PROPERTIES = (*SQUARE, "positive", "nonzero", *VECTOR, "integer")
+PROPERTIES = (*SQUARE, "toeplitz", "positive", "nonzero", *VECTOR, "integer")
 ALIASES = {"sym": "symmetric", "antisymmetric": "skew", "skew-symmetric": "skew", "diag": "diagonal", "orth": "orthogonal",
            "one-hot": "onehot", "pd": "spd", "nonsingular": "invertible", "lower-triangular": "lower",
            "upper-triangular": "upper", "non-zero": "nonzero"}
@@ -253,6 +253,8 @@ def check_properties(d: Declaration, source: str = "") -> Declaration:
             elif d.cols.is_one and not d.is_number:
                 hint = f'declare a square matrix: --shape "{d.name}: {d.rows.factor}×{d.rows.factor} {word}"'
             raise _bad("bad-property", f"{d.name}: {bare} can't be {word}: that needs a square matrix", source, word, hint)
+        if word == "toeplitz" and (d.rows.is_one or d.cols.is_one):
+            raise _bad("bad-property", f"{d.name}: {bare} can't be toeplitz: that needs a matrix", source, word)
         if word in VECTOR and (d.is_number or not (d.rows.is_one or d.cols.is_one)):
             raise _bad("bad-property", f"{d.name}: {bare} can't be {word}: that needs a vector", source, word)
     for a, b in CLASHES:

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from matcalc.language.declare import convention
-from matcalc.language.fitting import Context, Pass
+from matcalc.language.fitting import Context, Pass, children
+from matcalc.language.syntax import Node, postorder
 from matcalc.language.unify import Misfit
 
 OPTIONS = {"vector": ("number", "row"), "number": ("vector",), "matrix": ()}
@@ -39,6 +40,12 @@ class Trial:
 
 def solve(context: Context) -> tuple[Pass, tuple[str, ...]]:
     """The reading with the fewest switches from the convention, and what is to be said about it; Misfit if there is none."""
+    numbers = exponents(context)
+    if numbers:
+        first = trial(context, dict.fromkeys(numbers, "number"))
+        if first.misfit is None:
+            said = tuple(f"read {name} as a number: it is an exponent" for name in numbers)
+            return first.attempt, (*said, *_said_of_added(context, first.attempt))
     first = trial(context, {})
     if first.misfit is None:
         return first.attempt, tuple(_said_of_added(context, first.attempt))
@@ -48,6 +55,19 @@ def solve(context: Context) -> tuple[Pass, tuple[str, ...]]:
     if not found:
         raise first.misfit
     return search.choose(found)
+
+
+def exponents(context: Context) -> tuple[str, ...]:
+    """The undeclared letters p that stand as an entrywise exponent, as in x.^p or x.^(p - 1), and nowhere else."""
+    inside: dict[Node, None] = {}
+    for node in context.order:
+        if node.op == "hpower":
+            inside |= dict.fromkeys(postorder([node.args[1]], children))
+    elsewhere = {a.value for node in context.order if node not in inside
+                 for a in (node.args[:1] if node.op == "hpower" else node.args) if a.op == "symbol"}
+    names = dict.fromkeys(node.value for node in inside if node.op == "symbol")
+    return tuple(name for name in names if name not in elsewhere and convention(name) == "vector" and name not in context.declared
+                 and name not in context.size_names and name not in context.indices and name not in context.kinds)
 
 
 def trial(context: Context, switches: Switches) -> Trial:

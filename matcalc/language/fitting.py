@@ -20,7 +20,7 @@ from matcalc.terms.operations import TABLE
 DOT = ("·", "⋅", "cdot", "dot")     # Node.value of a product written with a dot: of two columns it is the inner product
 
 
-MAKERS = frozenset(("eye", "ones", "zeros", "commutation", "unvec", "im2col", "col2im"))
+MAKERS = frozenset(("eye", "ones", "zeros", "commutation", "elimination", "unvec", "im2col", "col2im"))
 
 
 def size_of(value: Any, node: Node) -> Size:
@@ -219,6 +219,10 @@ class Pass:
         m, n = self.context.sizes_of(node)
         return m * n, m * n
 
+    def elimination(self, node: Node, _: list[Shape]) -> Shape:
+        (n,) = self.context.sizes_of(node)
+        return n * (n + 1) * Fraction(1, 2), n * n
+
     # ---- sums and products ----
 
     def equal(self, node: Node, a: Shape, b: Shape, other: Node | None = None) -> Shape:
@@ -235,7 +239,8 @@ class Pass:
             if is_number(a) and is_number(b):
                 return NUMBER
             number = node.args[0] if is_number(a) else node.args[1]
-            if number in self.tainted and (number.op == "symbol" or node.op in ("add", "sub")):
+            exponent = node.op == "hpower" and number is node.args[1]
+            if number in self.tainted and not exponent and (number.op == "symbol" or node.op in ("add", "sub")):
                 raise self.misfit(node, a, b)       # a letter isn't made a number only to be added to every entry
             if number.op == "symbol" and number.value not in self.context.declared and node.op in ("add", "sub"):
                 name = number.value
@@ -495,6 +500,7 @@ def axis_of(node: Node) -> int:
 FORMS: dict[str, Callable[[Pass, Node, list[Shape]], Shape]] = {
     "symbol": Pass.symbol, "number": Pass.number, "pi": Pass.number, "size": Pass.number, "index": Pass.number,
     "eye": Pass.eye, "ones": Pass.ones, "zeros": Pass.ones, "unit": Pass.unit, "commutation": Pass.commutation,
+    "elimination": Pass.elimination,
     "add": Pass.add, "sub": Pass.add, "hadamard": Pass.add, "quotient": Pass.add, "hpower": Pass.add,
     "badd": Pass.broadcast, "bsub": Pass.broadcast, "bmul": Pass.broadcast, "bdiv": Pass.broadcast,
     "mul": Pass.mul, "div": Pass.div, "power": Pass.power, "neg": Pass.same, "let": Pass.same, "d": Pass.same,

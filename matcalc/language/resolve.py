@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from matcalc.errors import DeclarationError, ShapeError
 from matcalc.language.declare import Assumption, Declaration, check_properties, convention
+from matcalc.language.domains import asked
 from matcalc.language.evidence import WORDS
 from matcalc.language.fitting import DOT, MAKERS, Context, Pass, axis_of, children, is_number, is_vector, is_zero, size_of_node
 from matcalc.language.size import NUMBER, ONE, Shape, Size, shape_text
@@ -114,6 +115,8 @@ class Resolution:
             shapes[made] = solved[node]
         symbols, unused = self.declarations()
         assumptions, symbols = self.assumptions(new, shapes, symbols)
+        symbols, said = asked([new[self.parsed.root]], shapes, symbols)
+        self.notes += said
         used = [size for d in symbols.values() for size in d.shape]
         for node in shapes:
             if node.op in SIZED:
@@ -383,6 +386,7 @@ def _blocks(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shap
 
 REWRITES: dict[str, Rewrite] = {
     "unknown": _unknown, "symbol": _symbol, "eye": _maker, "ones": _maker, "zeros": _maker, "unit": _unit, "commutation": _parameters,
+    "elimination": _parameters,
     "unvec": _parameters, "im2col": _parameters, "col2im": _parameters, "bars": _bars, "norm": _norm, "norm2": _norm,
     "norm1": _vectornorm, "norminf": _vectornorm, "pnorm": _vectornorm, "mul": _mul, "inner": _inner, "badd": _broadcast,
     "bsub": _broadcast, "bmul": _broadcast, "bdiv": _broadcast, "blocks": _blocks, "sum": _axis, "mean": _axis, "softmax": _axis,

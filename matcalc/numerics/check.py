@@ -6,7 +6,7 @@ differences, and compared with the answer along random directions.  For every ki
     gradient    ⟨G, V⟩              = d f                 jacobian   J vec(V)          = vec(d F)
     derivative  F' v                = d F                 hessian    vec(U)' H vec(V)  = d² f(U, V)
     differential  answer at dX = V  = d F                 hvp        ⟨answer at V, U⟩  = d² f(U, V)
-    quadratic   answer at V         = d² f(V, V)
+    quadratic   answer at V         = d² f(V, V)          second-differential  answer at dX = V  = d² F(V, V)
 
 A direction is a dense random array, so each entry of the answer takes part in each comparison.  All directions and step sizes
 of a point are one stack of arrays and cost one walk through the expression.  A Richardson table gives each difference with an
@@ -22,7 +22,8 @@ import numpy as np
 import sympy as sp
 
 from matcalc.errors import MatcalcError
-from matcalc.language.syntax import Node
+from matcalc.language.domains import NEEDS
+from matcalc.language.syntax import Node, postorder
 from matcalc.numerics.evaluate import Step, arguments, below, evaluate_basic, evaluate_steps, schedule
 from matcalc.numerics.functions import Array, flip, inner, shape, vec
 from matcalc.numerics.sample import LARGEST, MODES, Point, Sampler, Unmet, spread
@@ -40,8 +41,9 @@ STARTS = {1: (0.08, 0.02, 0.004), 2: (0.16, 0.05, 0.015)}      # first steps of 
 STACK = 1 << 21         # largest number of entries in one array of a stack
 LARGE = 1 << 13         # an array so large that one point and two directions have to do
 
-SECOND = frozenset({"hessian", "hvp", "quadratic"})
+SECOND = frozenset({"hessian", "hvp", "quadratic", "second-differential"})
 KINDS = frozenset({"gradient", "jacobian", "derivative", "differential"}) | SECOND
+ALONG_TWICE = frozenset({"quadratic", "second-differential"})
 IN_WORDS = {"positive": "positive", "fraction": "between 0 and 1", "negative": "negative", "definite": "positive (definite)"}
 
 Generator = np.random.Generator
@@ -109,6 +111,13 @@ def richardson(quotient: Quotient, starts: tuple[float, ...]) -> tuple[Array, Ar
     return best, error
 
 
+Directions = Mapping[str, Array]     # a stack of directions for each variable that moves
+
+
+def count_of(v: Directions) -> int:
+    return len(next(iter(v.values())))
+
+
 def reliable(value: Array, error: Array, limit: float, floor: float = FLOOR) -> bool:
     """Whether a difference is known to the limit, relative to its largest entry."""
     return bool(np.isfinite(value).all() and error.max() <= limit * max(float(np.abs(value).max()), floor))
@@ -139,22 +148,32 @@ class Question:
     steps: tuple[Step[Node], ...]   # the function
     root: tuple[Size, Size]         # its shape
     kind: str
-    wrt: tuple[str, str]            # the variable; two of them for a mixed second derivative
+    wrt: tuple[str, ...]            # the variable twice; two for a mixed second derivative, all those of a total differential
     answer: tuple[Step[sp.Basic], ...]
     structure: str | None
     direction: str                  # the symbol of the direction in the answer, such as dX
     upstream: str | None
+    along: tuple[Step[Node], ...] = ()      # the direction, if it is an expression
+    domains: tuple[tuple[tuple[Step[Node], ...], Node], ...] = ()       # operands that must be symmetric, and the operations on them
 
     def entries(self, point: Point) -> int:
         """The size of the largest array, in the function or of the answer; Skipped if the answer is too large."""
         if self.kind not in ("jacobian", "hessian"):
             return point.entries
-        x, y = (point.env[name].size if name in point.env else 1 for name in self.wrt)
+        x, y = (point.env[name].size if name in point.env else 1 for name in self.wrt[:2])
         rows, cols = (s.value(point.dims) for s in self.root)
         entries = x * (rows * cols if self.kind == "jacobian" else y)
         if entries > LARGEST:
             raise Skipped(f"an answer with {entries} entries is too large to check")
         return max(entries, point.entries)
+
+    def outside(self, point: Point) -> str:
+        """Which operation is not defined at the point although it has a value there: eigenvalues ask for a symmetric matrix."""
+        for root, node in self.domains:
+            operand = value_at(root, point)
+            if not np.allclose(operand, flip(operand), atol=1e-9):
+                return f"{node.op} is meant for a symmetric matrix, which its operand is at no sample"
+        return ""
 
     def complete(self, point: Point, value: Array, rng: Generator) -> Point:
         """The point, with arrays for what isn't in the function: an upstream gradient, a variable it doesn't depend on."""
@@ -171,10 +190,9 @@ class Question:
         value = evaluate_steps(self.steps, {**point.env, **{n: point.env[n] + s for n, s in shifts.items()}}, point.dims)
         return value if self.upstream is None else inner(point.env[self.upstream], value)
 
-    def at(self, point: Point, steps: Array, v: Array, entries: int) -> Array:
+    def at(self, point: Point, steps: Array, v: Directions, entries: int) -> Array:
         """The function at x + h v for each step h and each direction of a stack, in parts if the stack is large."""
-        shifts = steps[:, None, None, None] * v
-        return self._stack(point, {self.wrt[0]: shifts}, len(steps) * len(v), entries)
+        return self._stack(point, {n: steps[:, None, None, None] * a for n, a in v.items()}, len(steps) * count_of(v), entries)
 
     def _stack(self, point: Point, shifts: Mapping[str, Array], count: int, entries: int) -> Array:
         if count * entries <= STACK:
@@ -186,7 +204,7 @@ class Question:
         parts = len(next(iter(shifts.values())))
         return np.stack([self._stack(point, {n: s[i] for n, s in shifts.items()}, count // parts, entries) for i in range(parts)])
 
-    def first(self, point: Point, v: Array, entries: int) -> tuple[Array, Array]:
+    def first(self, point: Point, v: Directions, entries: int) -> tuple[Array, Array]:
         """The derivative of the function along each direction, with its error."""
 
         def quotient(h: Array) -> Array:
@@ -195,22 +213,23 @@ class Question:
 
         return richardson(quotient, STARTS[1])
 
-    def second(self, point: Point, u: Array, v: Array, entries: int) -> tuple[Array, Array]:
+    def second(self, point: Point, u: Directions, v: Directions, entries: int) -> tuple[Array, Array]:
         """The second derivative along pairs of directions, with its error."""
-        x, y = self.wrt
         corners = ((1, 1), (1, -1), (-1, 1), (-1, -1))
 
         def quotient(h: Array) -> Array:
-            by_u = np.stack([a * u for a, _ in corners]) * h[:, None, None, None, None]
-            by_v = np.stack([b * v for _, b in corners]) * h[:, None, None, None, None]
-            shifts = {x: by_u + by_v} if x == y else {x: by_u, y: by_v}
-            value = self._stack(point, shifts, 4 * len(h) * len(u), entries)
+            shifts: dict[str, Array] = {}
+            for way, signs in ((u, [a for a, _ in corners]), (v, [b for _, b in corners])):
+                for name, along in way.items():
+                    shift = np.stack([s * along for s in signs]) * h[:, None, None, None, None]
+                    shifts[name] = shifts[name] + shift if name in shifts else shift
+            value = self._stack(point, shifts, 4 * len(h) * count_of(u), entries)
             return (value[:, 0] - value[:, 1] - value[:, 2] + value[:, 3]) / (4 * h * h)[:, None, None, None]
 
         return richardson(quotient, STARTS[2])
 
     def expected_shape(self, point: Point, value: Array) -> tuple[int, int]:
-        x, y = (shape(point.env[name]) for name in self.wrt)
+        x, y = (shape(point.env[name]) for name in self.wrt[:2])
         if self.upstream is not None:
             value = value[..., :1, :1]
         match self.kind:
@@ -225,14 +244,22 @@ class Question:
 
     def compare(self, point: Point, value: Array, entries: int, rng: Generator) -> float | None:
         """The relative error of the answer at a point; None if the difference isn't reliable there."""
-        c, d = (directions(*shape(point.env[name]), DIRECTIONS if entries <= LARGE else 2, rng) for name in self.wrt)
-        if self.kind == "quadratic":
-            d = c
-        count = min(len(c), len(d)) if self.kind in SECOND else len(c)
+        c, u = self.directions(point, entries, rng)
+        d, v = (c, u) if self.kind in ALONG_TWICE else self.directions(point, entries, rng, second=True)
+        scale = 1.0         # a direction that is an expression may be long
+        if self.along:
+            w = value_at(self.along, point)[None]
+            scale = max(float(np.abs(w).max()), FLOOR)
+            v = {self.wrt[0]: w / scale}
+            if self.kind != "hvp":
+                u = v
+        count = min(count_of(u), count_of(v)) if self.kind in SECOND and not self.along else count_of(u)
         c, d = c[:count], d[:count]
-        u, v = spread(c, self.structure), spread(d, self.structure)
+        u, v = ({n: a[:count] for n, a in way.items()} for way in (u, v))
         claimed = self.form(point, value, c, d, u, v)
         true, error = self.second(point, u, v, entries) if self.kind in SECOND else self.first(point, u, entries)
+        factor = scale ** 2 if self.kind in ALONG_TWICE else scale
+        true, error = true * factor, error * factor
         floor = FLOOR * max(1.0, float(np.abs(value).max()))    # a difference inherits the rounding of the function
         if not reliable(true, error, CONVERGED, floor):
             return None
@@ -244,6 +271,24 @@ class Question:
                 return None
         return apart
 
+    def directions(self, point: Point, entries: int, rng: Generator, *, second: bool = False) -> tuple[Array, Directions]:
+        """Random arrays for the first (or second) variable, and the directions they mean; for a total differential one for each."""
+        count = DIRECTIONS if entries <= LARGE else 2
+        name = self.wrt[1 if second else 0]
+        c = directions(*shape(point.env[name]), count, rng)
+        free = second and name != self.wrt[0]       # the second variable of a mixed derivative
+        ways = {name: spread(c, None if free else self.structure, point.env[name])}
+        if self.total:
+            ways |= {n: directions(*shape(point.env[n]), count, rng) for n in self.wrt[1:]}
+            least = min(map(len, ways.values()))
+            ways = {n: a[:least] for n, a in ways.items()}
+        return c, ways
+
+    @property
+    def total(self) -> bool:
+        """Whether it is a total differential of several variables."""
+        return self.kind in ("differential", "second-differential") and len(set(self.wrt)) > 1
+
     def answer_at(self, env: Mapping[str, Array], dims: Mapping[str, int]) -> Array:
         """The value of the answer; Wrong if it can't have one."""
         try:
@@ -253,12 +298,13 @@ class Question:
         except (ValueError, TypeError) as error:
             raise Wrong(f"the shapes in the answer do not fit: {error}") from None
 
-    def form(self, point: Point, value: Array, c: Array, d: Array, u: Array, v: Array) -> Array:
+    def form(self, point: Point, value: Array, c: Array, d: Array, u: Directions, v: Directions) -> Array:
         """The answer applied to the directions."""
         env: dict[str, Array] = dict(point.env)
-        moving = {"differential": u, "quadratic": u, "hvp": v}.get(self.kind)
-        if moving is not None:
-            env[self.direction] = moving
+        moving = v if self.kind == "hvp" else u if self.kind in ALONG_TWICE or self.kind == "differential" else {}
+        if not self.along:
+            for i, (name, way) in enumerate(moving.items()):
+                env[self.direction if i == 0 else f"d{name}"] = way
         answer = self.answer_at(env, point.dims)
         wanted = self.expected_shape(point, value)
         if shape(answer) != wanted:
@@ -276,20 +322,23 @@ class Question:
                 return answer
 
 
-def check(typed: Typed, wrt: str | tuple[str, str], kind: str, answer: sp.Basic, *, structure: str | None = None, seed: int = 0,
-          trials: int = POINTS, upstream: str | None = None, direction: str | None = None) -> Check:
+def check(typed: Typed, wrt: str | tuple[str, ...], kind: str, answer: sp.Basic, *, structure: str | None = None, seed: int = 0,
+          trials: int = POINTS, upstream: str | None = None, direction: str | None = None, along: Node | None = None) -> Check:
     """Whether the answer is the derivative of the typed expression by the variable.
 
     `structure` moves the entries of the variable together (symmetric, skew, diagonal, lower, upper, toeplitz); `upstream`
     names the array that the function is contracted with; `direction` names the direction in a differential (dX unless given),
-    a Hessian-vector product or a quadratic form.  Two variables ask for the mixed second derivative.
+    a Hessian-vector product or a quadratic form, `along` is one that the answer has put in.  Two variables ask for the mixed
+    second derivative, several for the total differential.
     """
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind}")
     pair = (wrt, wrt) if isinstance(wrt, str) else wrt
     direction = direction or ("V" if kind in ("hvp", "quadratic") else f"d{pair[0]}")
     question = Question(tuple(schedule(typed.root, arguments)), typed.shape[typed.root], kind, pair,
-                        tuple(schedule(answer, below)), structure, direction, upstream)
+                        tuple(schedule(answer, below)), structure, direction, upstream,
+                        tuple(schedule(along, arguments)) if along is not None else (), tuple(
+                            (tuple(schedule(node.args[0], arguments)), node) for node in postorder([typed.root], arguments) if node.op in NEEDS))
     done, worst, mode = 0, 0.0, MODES[0]
     try:
         sampler, rng = Sampler.of(typed), np.random.default_rng(seed)
@@ -329,7 +378,10 @@ def judge(question: Question, sampler: Sampler, rng: Generator, number: int, mod
     for count, (point, drawn) in enumerate(draws(sampler, rng, number, mode), 1):
         entries = question.entries(point)
         value = value_at(question.steps, point)
-        if np.isfinite(value).all():
+        outside = question.outside(point)
+        if outside:
+            trouble = outside
+        elif np.isfinite(value).all():
             error = question.compare(question.complete(point, value, rng), value, entries, rng)
             if error is not None:
                 return error, drawn, entries

@@ -154,9 +154,11 @@ def expm(a: Array) -> Array:
 
 
 def dexpm(a: Array, e: Array) -> Array:
-    """The upper right block of exp([A E; 0 A])."""
+    """The upper right block of exp([A E; 0 A]), for E of about norm one: it is linear in E, and a large E would cost digits."""
     n = a.shape[-1]
-    return expm(blocks(2, 2, a, e, np.zeros((n, n)), a))[..., :n, n:]
+    size = np.abs(e).max(ALL, keepdims=True)
+    size = np.where(size > 0, size, 1.0)
+    return np.asarray(size * expm(blocks(2, 2, a, e / size, np.zeros((n, n)), a))[..., :n, n:])
 
 
 def power(a: Array, k: Array) -> Array:
@@ -193,6 +195,15 @@ def adjugate(a: Array) -> Array:
 def logdet(a: Array) -> Array:
     sign, value = np.linalg.slogdet(a)
     return number(np.where(sign > 0, value, np.nan))
+
+
+def diagsums(a: Array) -> Array:
+    """Each entry replaced by the sum of its diagonal."""
+    rows, cols = shape(a)
+    out = np.zeros(a.shape)
+    for k in range(1 - rows, cols):
+        out += np.eye(rows, cols, k) * np.trace(a, k, axis1=-2, axis2=-1)[..., None, None]
+    return out
 
 
 def kron(*factors: Array) -> Array:
@@ -378,6 +389,12 @@ def commutation(m: int, n: int) -> Array:
     return np.eye(m * n)[np.arange(m * n).reshape(n, m).T.ravel()]
 
 
+def elimination(n: int) -> Array:
+    """elimination(n) vec(X) = vech(X) for X n×n."""
+    cols, rows = np.triu_indices(n)
+    return np.asarray(np.eye(n * n)[cols * n + rows])
+
+
 def unit(index: int, size: int) -> Array:
     """e_i, counted from 1."""
     return np.eye(size)[:, index - 1:index] if 1 <= index <= size else np.full((size, 1), np.nan)
@@ -418,6 +435,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType({
     "expm": expm, "logm": spectral(np.log), "sqrtm": spectral(root),
     "dexpm": dexpm, "dlogm": frechet(log_slope), "dsqrtm": frechet(lambda a, b: 1 / (np.sqrt(a) + np.sqrt(b))),
     "cholesky": cholesky, "lowerhalf": lowerhalf, "lower": np.tril, "upper": np.triu,
+    "diagsums": diagsums,
     "kron": kron, "khatrirao": khatrirao, "blockinner": blockinner, "blocksum": blocksum, "blocks": blocks,
     # numbers
     "tr": trace, "det": lambda a: number(np.linalg.det(a)), "logdet": logdet,
@@ -433,7 +451,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType({
     # vectors
     "diag": diag, "vec": vec, "vech": vech, "unvec": unvec,
     # constants
-    "eye": np.eye, "ones": ones, "zeros": zeros, "commutation": commutation, "unit": unit,
+    "eye": np.eye, "ones": ones, "zeros": zeros, "commutation": commutation, "elimination": elimination, "unit": unit,
     # convolution
     "im2col": im2col, "col2im": col2im,
     # arithmetic

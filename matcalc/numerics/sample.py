@@ -93,13 +93,19 @@ def definite(n: int, rng: Generator) -> Array:
     return np.asarray(a @ a.T + 0.4 * np.eye(n))
 
 
-def spread(values: Array, structure: str | None) -> Array:
+def spread(values: Array, structure: str | None, x: Array | None = None) -> Array:
     """The direction Σ C_ij D_ij, where D_ij moves entry ij together with the entries tied to it by the structure.
 
-    Then ⟨G, C⟩ is the derivative along it exactly if G holds at ij the derivative along D_ij.  Works on stacks.
+    Then ⟨G, C⟩ is the derivative along it exactly if G holds at ij the derivative along D_ij.  Works on stacks.  For a tangent
+    structure the direction is the image of C under the projection (or metric) at x, which is self-adjoint.
     """
     if structure is None:
         return values
+    if structure.startswith("tangent "):
+        return tangent(values, structure.removeprefix("tangent "), x)
+    first, _, rest = structure.partition(" ")
+    if rest:
+        return spread(spread(values, rest), first)
     n = values.shape[-1]
     flipped = values.swapaxes(-1, -2)
     if structure == "symmetric":
@@ -118,6 +124,26 @@ def spread(values: Array, structure: str | None) -> Array:
             out += np.eye(values.shape[-2], n, k) * np.trace(values, k, axis1=-2, axis2=-1)[..., None, None]
         return out
     raise ValueError(f"unknown structure {structure}")
+
+
+def tangent(values: Array, structure: str, x: Array | None) -> Array:
+    """The projection on the tangent space at x; for a positive definite x the map C -> x sym(C) x of the affine-invariant metric."""
+    flipped = values.swapaxes(-1, -2)
+    match structure:
+        case "orthogonal" if x is not None:
+            inside = x.T @ values
+            return np.asarray(values - x @ (inside + inside.swapaxes(-1, -2)) / 2)
+        case "spd" if x is not None:
+            return np.asarray(x @ (values + flipped) @ x / 2)
+        case "unit" if x is not None:
+            return np.asarray(values - x * (x * values).sum((-2, -1), keepdims=True))
+        case "simplex":
+            return np.asarray(values - values.mean((-2, -1), keepdims=True))
+        case "symmetric":
+            return (values + flipped) / 2
+        case "skew":
+            return (values - flipped) / 2
+    return spread(values, structure)
 
 
 def draw_array(properties: Iterable[str], rows: int, cols: int, rng: Generator, mode: str = "normal") -> Array:
@@ -145,6 +171,8 @@ def draw_array(properties: Iterable[str], rows: int, cols: int, rng: Generator, 
         a = conditioned(rows, cols, rng, mode)
         return toeplitz(a) if "toeplitz" in words else a
     n = rows
+    if "toeplitz" in words:
+        return tied_toeplitz(words, n, rng, mode)
     if "diagonal" in words:
         return np.diag(signs(n, rng, "positive" if words & {"spd", "psd"} else mode))
     if words & {"spd", "psd"}:
@@ -160,8 +188,6 @@ def draw_array(properties: Iterable[str], rows: int, cols: int, rng: Generator, 
     if "symmetric" in words:
         a = dominant(n, rng, mode)
         return a + a.T if integer_mode else (a + a.T) / 2
-    if "toeplitz" in words:
-        return toeplitz(entries(n, n, rng, mode))
     return definite(n, rng) if mode == "definite" else dominant(n, rng, mode)
 
 
@@ -173,6 +199,21 @@ def dominant(n: int, rng: Generator, mode: str) -> Array:
     if mode == "fraction":
         return 0.4 / n * a + np.diag(rng.uniform(0.3, 0.5, n))
     return np.asarray(0.5 * a + np.sign(a[0, 0]) * 0.4 * n * np.eye(n))
+
+
+def tied_toeplitz(words: frozenset[str], n: int, rng: Generator, mode: str) -> Array:
+    """A square Toeplitz matrix that is also symmetric, skew, triangular, diagonal or positive definite."""
+    a = toeplitz(entries(n, n, rng, mode))
+    if words & {"spd", "psd"}:
+        a = (a + a.T) / 2
+        return np.asarray(a + (0.4 + np.abs(a).sum(1).max()) * np.eye(n))
+    if "symmetric" in words:
+        return np.asarray((a + a.T) / 2)
+    if "skew" in words:
+        return np.asarray((a - a.T) / 2)
+    if "diagonal" in words or {"lower", "upper"} <= words:
+        return np.asarray(a[0, 0] * np.eye(n))
+    return np.tril(a) if "lower" in words else np.triu(a) if "upper" in words else a
 
 
 def toeplitz(a: Array) -> Array:

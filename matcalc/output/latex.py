@@ -5,6 +5,7 @@ from typing import Any
 
 from matcalc.output.letters import LETTER, parted
 from matcalc.output.printer import ATOM, Memo, Style, write
+from matcalc.terms.operations import TABLE
 
 ACCENTS = {"hat", "tilde", "bar"}
 FUNCTIONS = {"lambda_max": r"\lambda_{\max}", "lambda_min": r"\lambda_{\min}", "max": r"\max", "min": r"\min"}
@@ -41,6 +42,8 @@ def constant(op: str, sizes: tuple[str, ...]) -> tuple[str, int]:
             return r"\mathbf{1}_{" + r" \times ".join(sizes) + "}", ATOM
         case "commutation":
             return f"K_{{{','.join(sizes)}}}", ATOM
+        case "elimination":
+            return f"L_{{{sizes[0]}}}", ATOM
     return f"e_{{{sizes[0]}}}", ATOM
 
 
@@ -50,10 +53,16 @@ def norm(inside: str, suffix: str) -> str:
 
 
 def function(op: str) -> str:
+    if op.startswith("∇_"):
+        slot, _, name = op[2:].partition(" ")
+        return rf"\nabla_{{{slot}}} {symbol(name)}"
+    if op.startswith("∇²"):
+        return rf"\nabla^{{2}} {symbol(op[2:])}"
     if op.startswith("∇"):
         return rf"\nabla {symbol(op[1:])}"
-    if op in FUNCTIONS or len(op.rstrip("'")) == 1:
-        return FUNCTIONS.get(op, op)
+    name = op.rstrip("'.")      # the dot of an entrywise function is told by its argument
+    if op in FUNCTIONS or op not in TABLE and (len(name) == 1 or name in LETTER):
+        return FUNCTIONS.get(op) or letter(name) + "'" * op.count("'")
     return r"\operatorname{" + op.replace("_", r"\_") + "}"
 
 

@@ -226,7 +226,7 @@ def _function(node: Any, memo: Memo) -> Form:
     match op:
         case "blocks":
             return Form("blocks", tuple(parts[2:]), (int(operands[0]), int(operands[1])), 1 + _weight(parts[2:], False))
-        case "commutation" | "unit":
+        case "commutation" | "elimination" | "unit":
             return _constant(op, parts)
         case "softmax" if len(operands) > 1 and int(operands[1]) == int(node.args[-2] == 1):
             return call(op, parts[:1])

@@ -138,24 +138,28 @@ def facts(answer: Answer, check: Checked, *, width: int, steps: bool = False, se
     ]
 
 
-SHORT = {"hvp": "product", "quadratic": "second"}
+SHORT = {"hvp": "product", "quadratic": "second", "second-differential": "d²F"}
 
 
 def question(answer: Answer) -> str:
     """What was asked: `∂/∂X tr(X A Xᵀ B)`."""
     x, y, f = symbol(answer.wrt), answer.question.second and symbol(answer.question.second), answer.function_unicode
+    v = getattr(answer, "direction_unicode", answer.direction)
     matrix = len(answer.shapes.get(answer.wrt, ())) == 2
     f = f"({f})" if is_sum(f) else f
     match answer.kind:
         case "differential":
-            return f"d {f}" if answer.direction == f"d{answer.wrt}" else f"∂/∂{x} {f} [{answer.direction}]"
+            return f"d {f}" if answer.direction == f"d{answer.wrt}" else f"∂/∂{x} {f} [{v}]"
+        case "second-differential":
+            return f"d² {f}" if answer.direction == f"d{answer.wrt}" else f"∂²/∂{x}² {f} [{v}, {v}]"
         case "hvp":
-            return f"∂²/∂{x}² {f} [{answer.direction}]"
+            return f"∂²/∂{x}² {f} [{v}]"
         case "quadratic":
-            return f"∂²/∂{x}² {f} [{answer.direction}, {answer.direction}]"
+            return f"∂²/∂{x}² {f} [{v}, {v}]"
         case "hessian":
-            x = f"vec({x})" if matrix else x
-            return f"∂²/∂{x}∂{y} {f}" if y else f"∂²/∂{x}∂{x}ᵀ {f}"
+            names = (answer.wrt, answer.question.second or answer.wrt)
+            x, z = (f"vec({symbol(name)})" if len(answer.shapes.get(name, ())) == 2 else symbol(name) for name in names)
+            return f"∂²/∂{x}∂{z}ᵀ {f}" if answer.shapes.get(names[1]) else f"∂²/∂{x}∂{z} {f}" if y else f"∂²/∂{x}² {f}"
         case "jacobian" if matrix:
             return f"∂vec({answer.function_unicode})/∂vec({x})ᵀ"
     return f"∂/∂{x} {f}"
@@ -193,7 +197,7 @@ def wrap_formula(text: str, width: int, indent: int = 4) -> list[str]:
     lead, depth = "", 0
     while cells(lead + text) > width:
         best: tuple[int, int, int, int] | None = None
-        opened = len(text) - len(text.lstrip())
+        opened = len(text) - len(text.lstrip(" ="))
         for at, (char, level) in enumerate(zip(text, depths(text, depth), strict=True)):
             if char != " " or at <= opened:
                 continue

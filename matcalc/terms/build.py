@@ -90,7 +90,8 @@ class Terms:
         self._form: dict[Basic, Expr] = {}
         self.costs: dict[Basic, int] = {}
         self._indices = 0
-        self.taken: set[str] = set()        # summation indices in the user's own sums
+        self.ranges: dict[Any, tuple[Any, Any] | None] = {}     # the bounds of summation indices, outer ones last; None if they differ
+        self.taken: set[str] = set()        # names that no fresh summation index may have
         self.opaque: set[Basic] = set()      # named intermediates: never flattened away
 
     # ------------------------------------------------------------------ the store
@@ -944,6 +945,11 @@ class Terms:
         size = Mul(m, n)
         return self.make(MatrixFunction, (sp.core.symbol.Str("commutation"), m, n, size, size), (size, size))
 
+    def elimination(self, n: Any) -> Any:
+        """The matrix with elimination(n) vec(X) = vech(X)."""
+        shape = (n * (n + 1) / 2, Pow(n, 2))
+        return self.make(MatrixFunction, (sp.core.symbol.Str("elimination"), n, *shape), shape)
+
     def im2col(self, x: Any, k: Any) -> Any:
         """The k×k patches of x as columns."""
         c, x = self.split(x)
@@ -1039,6 +1045,14 @@ class Terms:
         self.taken.add(name)
         return Symbol(name, integer=True, nonnegative=True)
 
+    def is_negative(self, k: Any) -> bool:
+        """Whether an exponent is written as a negative one, such as -2, -k, or i - k in a sum over i from 1 to k (which may be 0)."""
+        for i, bounds in reversed(self.ranges.items()):
+            slope = k.coeff(i)
+            if bounds is not None and slope.is_Number and slope != 0:
+                k = sp.expand(k.subs(i, bounds[1 if slope.is_positive else 0]))
+        return all(term.as_coeff_Mul()[0].is_negative for term in Add.make_args(k)) or k == 0
+
     def depends(self, x: Any, i: Symbol) -> bool:
         """Whether a term depends on an index: by itself or through a member x_i of a family."""
         return any(s == i or s.name.endswith(f"_{i.name}") for s in x.free_symbols if hasattr(s, "name"))
@@ -1047,6 +1061,7 @@ class Terms:
         """Σ_{i=low}^{high} body; what does not depend on i comes out, a few terms are written out."""
         if not self.depends(body, i):
             return self.scale(high - low + 1, body)
+        self.ranges[i] = (low, high) if self.ranges.get(i, (low, high)) == (low, high) else None
         moving = [s for s in body.free_symbols if self.depends(s, i)]
         number, rest = self.split(body) if is_array(body) else body.as_independent(i, *moving, as_Add=False)
         outside = Mul(*(f for f in Mul.make_args(number) if not self.depends(f, i)))
@@ -1074,17 +1089,23 @@ class Terms:
         if row.entrywise:
             return self.apply(op, args[0])
         shape = self.signature_shape(op, args)
+        if op in ("max", "min") and isinstance(self.split(args[0])[1], OneMatrix):
+            return self.split(args[0])[0]
         if op in ("max", "min", "logsumexp") and isinstance(args[0], MatAdd) and args[0] not in self.opaque:
             shift = [self.split(a)[0] for a in args[0].args if isinstance(self.split(a)[1], OneMatrix)]
             if shift:       # max(x + c) = max(x) + c
                 rest = self.add(*(a for a in args[0].args if not isinstance(self.split(a)[1], OneMatrix)))
                 return Add(shift[0], self.function(op, rest))
-        if op in ("dexpm", "dlogm", "dsqrtm", "blockinner", "blocksum", "lower", "upper", "lowerhalf"):
+        if op in ("dexpm", "dlogm", "dsqrtm", "blockinner", "blocksum", "lower", "upper", "lowerhalf", "diagsums"):
             return self._linear_function(op, args, shape)
         if shape == (1, 1):
             return self.number(op, *args)
         if op == "expm" and isinstance(args[0], ZeroMatrix):
             return self.identity(shape[0])
+        if op == "expm":        # expm(t logm(X)) = X^t
+            c, rest = self.split(args[0])
+            if isinstance(rest, MatrixFunction) and op_name(rest) == "logm":
+                return self.power(rest.operands[0], c)
         if op in ("logm", "sqrtm", "expm", "pinv", "adj") and args and isinstance(args[0], Identity) and op in ("sqrtm", "pinv", "adj"):
             return args[0]
         if op == "pinv":
@@ -1110,10 +1131,20 @@ class Terms:
             return self.scale(c, self.mul(rest, closed))
         if isinstance(rest, Identity) and op in ("lower", "upper"):
             return self.scale(c, rest)
+        if op in ("blockinner", "blocksum") and ONE in self.shape(args[1]):
+            return self.scale(c, self._block_vector(op, rest, args[1], shape))
         args = (*args[:slot], rest, *args[slot + 1:])
         if shape == (1, 1):
             return self.scale(c, self.number(op, *args))
         return self.scale(c, self.make(MatrixFunction, (sp.core.symbol.Str(op), *args, *shape), shape))
+
+    def _block_vector(self, op: str, g: Any, b: Any, shape: Shape) -> Any:
+        """blockinner and blocksum with a vector b are products, as V ⊗ b = (I ⊗ b) V and b ⊗ V = (b ⊗ I) V are; so with a row."""
+        column = self.shape(b)[1] == 1
+        unit = self.identity(shape[0] if column else shape[1])
+        flipped = self.transpose(b)
+        side = self.kron(unit, flipped) if op == "blockinner" else self.kron(flipped, unit)
+        return self.mul(side, g) if column else self.mul(g, side)
 
     def commuting(self, x: Any, v: Any) -> bool:
         """Whether v is a function of x, so that they commute."""

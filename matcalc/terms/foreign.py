@@ -44,7 +44,7 @@ def operands(x: Any) -> tuple[Any, ...]:
     if isinstance(x, sp.MatrixSymbol | sp.Identity | sp.ZeroMatrix | sp.OneMatrix | sp.Symbol | sp.Number | sp.NumberSymbol):
         return ()
     if isinstance(x, MatrixFunction | ScalarFunction):
-        return tuple(a for a in x.operands if op_name(x) not in ("commutation",))
+        return tuple(a for a in x.operands if op_name(x) not in ("commutation", "elimination"))
     if isinstance(x, sp.Inverse):
         return (x.args[0],)
     return tuple(x.args)

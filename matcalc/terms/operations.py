@@ -65,6 +65,7 @@ ROWS: tuple[Operation, ...] = (
     Operation("cholesky", "n n -> n n", ("chol",), condition="{0} is positive definite"),
     Operation("lowerhalf", "n n -> n n", linear=True),      # lower triangle with half the diagonal
     Operation("lower", "n n -> n n", ("tril",), linear=True), Operation("upper", "n n -> n n", ("triu",), linear=True),
+    Operation("diagsums", "m n -> m n", linear=True),       # each entry replaced by the sum of its diagonal, as in a Toeplitz matrix
     Operation("kron", "m n, p q -> m*p n*q", latex=r"{0} \otimes {1}", unicode="{0} ⊗ {1}"),
     Operation("khatrirao", "m n, p n -> m*p n", definition="kron(A, ones(rows(B))) .* kron(ones(rows(A)), B)"),
     Operation("blockinner", "m*p n*q, p q -> m n", linear=True),    # [i,j] = <block ij of A, B>: adjoint of V ⊗ B
@@ -103,6 +104,7 @@ ROWS: tuple[Operation, ...] = (
     Operation("eye", "size -> n n | -> n n", ("identity",), latex="I", unicode="I"),
     Operation("ones", "size -> m 1 | size, size -> m n", latex=r"\mathbf{{1}}"), Operation("zeros", "size -> m 1 | size, size -> m n", latex="0"),
     Operation("commutation", "size, size -> m*n m*n", ("K",), latex="K"),
+    Operation("elimination", "size -> n*(n+1)/2 n*n", latex="L"),    # elimination(n) vec(X) = vech(X)
     Operation("unit", "size -> n 1", latex="e"),                    # e_i
     # ---- convolution ----
     Operation("im2col", "m n, size -> p q", linear=True), Operation("col2im", "p q, size, size, size -> m n", linear=True),

@@ -29,7 +29,7 @@ _CLASSES: dict[type, str] = {
 }
 _LEAVES = (sp.Identity, sp.ZeroMatrix, sp.OneMatrix, sp.MatrixSymbol, Symbol, sp.Number, sp.NumberSymbol)
 # how many leading operands are expressions; the rest are parameters
-_PARAMETERS = {"softmax": 1, "unvec": 1, "commutation": 0, "unit": 0, "im2col": 1, "col2im": 1, "unknown": None}
+_PARAMETERS = {"softmax": 1, "unvec": 1, "commutation": 0, "elimination": 0, "unit": 0, "im2col": 1, "col2im": 1, "unknown": None}
 
 
 def view(terms: Terms, x: Basic) -> View:
@@ -53,11 +53,13 @@ def view(terms: Terms, x: Basic) -> View:
         return op, operands, None
     if isinstance(x, sp.Inverse):
         return "inv", x.args[:1], None
-    if isinstance(x, sp.MatPow) and x.args[1].is_Integer and x.args[1] < -1:
+    if isinstance(x, sp.MatPow) and x.args[1] != -1 and terms.is_negative(x.args[1]):
         return "power", (terms.inverse(x.args[0]), -x.args[1]), None
     if isinstance(x, SumOver | MatrixSum):
         return "sumover", (x.args[3],), x.args[:3]
     name = _CLASSES.get(type(x))
+    if name is None and x in (sp.zoo, sp.nan, sp.oo, -sp.oo):
+        raise UnsupportedError("division-by-zero", "the expression divides by a term that is zero everywhere")
     if name is None:
         raise UnsupportedError("unsupported-node", f"matcalc has no operation for sympy's {type(x).__name__}")
     return name, x.args, None
@@ -94,6 +96,7 @@ _BUILD: dict[str, Callable[..., Any]] = {
     "im2col": lambda t, a, v: t.im2col(a[0], v[0]), "col2im": lambda t, a, v: t.col2im(a[0], *v),
     "softmax": lambda t, a, v: t.softmax(a[0], int(v[0]) if isinstance(v, tuple) else v),
     "blocks": lambda t, a, v: t.blocks(*v, a), "commutation": lambda t, _, v: t.commutation(*v),
+    "elimination": lambda t, _, v: t.elimination(v[0]),
     "eye": lambda t, _, v: t.identity(v[0]), "ones": lambda t, _, v: t.ones(*v), "zeros": lambda t, _, v: t.zeros(*v),
     "unit": lambda t, _, v: t.make(MatrixFunction, (sp.core.symbol.Str("unit"), v[0], v[1], sp.S.One), (v[1], sp.S.One)),
     "sumover": lambda t, a, v: t.sum_over(*v, a[0]),
@@ -163,7 +166,7 @@ def build_node(terms: Terms, node: Node, built: Mapping[Node, Any], leaf: Callab
         case "size":
             return size(node.value)
     value = node.value
-    if node.op in ("eye", "ones", "zeros", "commutation", "unit", "unvec", "im2col", "col2im") and value is not None:
+    if node.op in ("eye", "ones", "zeros", "commutation", "elimination", "unit", "unvec", "im2col", "col2im") and value is not None:
         value = tuple(size(v) for v in (value if isinstance(value, tuple) else (value,)))
         if node.op == "ones" and len(value) == 1 or node.op == "zeros" and len(value) == 1:
             value = (*value, sp.S.One)

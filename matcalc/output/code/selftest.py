@@ -38,6 +38,8 @@ def selftest(result: Any, plan: Plan, target: Target, name: str) -> str:
     else:
         if result.kind not in KINDS or getattr(result.question, "second", None) or getattr(result, "flipped", False):
             raise UnsupportedError("no-self-test", f"there is no self-test for a {result.kind} of this layout")
+        if result.structure and ("tangent" in result.structure or "toeplitz" in result.structure):
+            raise UnsupportedError("no-self-test", "there is no self-test for a gradient in a tangent space or of a Toeplitz matrix")
         typed = result.question.typed
         structure = result.structure or implied(result.question.declaration(result.wrt).properties)
         variables = [
