@@ -21,6 +21,7 @@ from matcalc.output.code.values import ONE, Costs, Tape, Value, is_number, nonne
 from matcalc.terms.build import Terms, is_array
 from matcalc.terms.nodes import SumOver
 from matcalc.terms.operations import TABLE
+from matcalc.terms.unknown import is_unknown
 from matcalc.terms.view import view
 
 # operations on dense matrices that targets offer or define, by the number of their array operands
@@ -137,8 +138,7 @@ class Lowering:
             case sp.MatrixSymbol() | sp.Symbol() if node.name in self.bound:
                 return self.of_value(self.bound[node.name], rows, cols)
             case sp.MatrixSymbol():
-                loops = frozenset(i for i in self.indices if node.name.endswith(f"_{i}"))
-                return self.of_value(self.tape.input(node.name, vector((rows, cols)), loops), rows, cols)
+                return self.of_value(self.tape.input(node.name, vector((rows, cols)), self.loops_of(node.name)), rows, cols)
             case sp.Identity():
                 return Term(rows, cols, [diagonal(self.tape.spread(self.tape.number(ONE), (rows,)), rows)])
             case sp.OneMatrix():
@@ -154,7 +154,11 @@ class Lowering:
             return self.tape.make("index", (), node.name, (), host=False, loops=frozenset({node.name}))
         if node.name in self.size_names and node.name not in self.terms.properties and node.is_integer:
             return self.tape.size(node)
-        return self.tape.input(node.name, ())
+        return self.tape.input(node.name, (), self.loops_of(node.name))
+
+    def loops_of(self, name: str) -> frozenset[str]:
+        """The open sums of whose families a symbol is one."""
+        return frozenset(i for i in self.indices if name.endswith(f"_{i}"))
 
     def of_value(self, value: Value, rows: Any, cols: Any) -> Term:
         return Term(rows, cols, [dense(value, rows, cols, self.tape)], array=value)
@@ -347,6 +351,8 @@ class Lowering:
             arrays = tuple(self.two_axes(self.array(t), t) for t in terms[: OPAQUE[op]])
             parameters = tuple(data) if data else None
             return self.of_value(tape.make(op, arrays, parameters, vector((rows, cols))), rows, cols)
+        if is_unknown(op):
+            return self.of_value(self.unknown(op, operands, vector((rows, cols))), rows, cols)
         raise UnsupportedError("no-code", f"there is no code for `{op}`", hint="define it by other operations of the language")
 
     def of_element(self, e: Element) -> Term:
@@ -691,7 +697,13 @@ class Lowering:
             return tape.function(op, self.number_of(operands[0]))
         if op in OPAQUE:
             return tape.make(op, tuple(self.two_axes(self.array(self.made[a]), self.made[a]) for a in operands[: OPAQUE[op]]))
+        if is_unknown(op):
+            return self.unknown(op, operands, ())
         raise UnsupportedError("no-code", f"there is no code for `{op}`", hint="define it by other operations of the language")
+
+    def unknown(self, op: str, operands: tuple[Any, ...], shape: tuple[Any, ...]) -> Value:
+        """An unknown function or a derivative of one, which the caller brings along as a function."""
+        return self.tape.make("apply", tuple(self.array(self.made[a]) for a in operands), op, shape, host=False)
 
     def scalar_product(self, operands: Iterable[Any]) -> Value:
         powers = []

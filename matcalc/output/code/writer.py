@@ -21,8 +21,7 @@ from matcalc.output.code.values import Value
 LINE = 72  # the longest expression inside another one
 LEAVES = frozenset({"input", "number", "size", "index", "input_index"})
 FREE = frozenset({"t", "col", "row", "neg"})  # cheap enough to be written again
-FIELD = re.compile(r"\{(\d+)([ab]?)(?::([\d@]+))?\}")
-NAMED = re.compile(r"\{(s|d|i)(\d)\}")
+FIELD = re.compile(r"\{(\d+)(?::([\d@]+))?\}|\{(s|d|i)(\d)\}|\{(d|shape|like|list|lines|rows|grid|torchgrid|concatgrid)\}|\{\{|\}\}")
 ROLES = {
     "sub": "r",
     "add": "s",
@@ -93,8 +92,10 @@ class Writer:
         """How often an argument stands in what is written."""
         if v.op in LEAVES:
             return 0
+        if v.op == "apply":
+            return 1
         template, _ = self.row(v)
-        return sum(int(m[1]) == k for m in FIELD.finditer(template))
+        return sum(m[1] == str(k) for m in FIELD.finditer(template))
 
     def _block(
         self, order: Sequence[Value], open_: frozenset[str], outputs: Mapping[Value, str], known: Mapping[Value, str], pad: str
@@ -170,8 +171,9 @@ class Writer:
         }
         adds = []
         for v, name in zip(group, names, strict=True):
-            plus = " .+ " if self.target.family == "julia" and v.rank else " + "
-            adds.append(f"{pads}{name} = {name}{plus}{self.arg(v.args[2], ADD)}{self.end}")
+            dot, text = "." if self.target.family == "julia" and v.rank else "", self.arg(v.args[2], ADD)
+            sign, text = ("-", text[1:]) if text.startswith("-") else ("+", text)
+            adds.append(f"{pads}{name} = {name} {dot}{sign} {text}{self.end}")
         done = [] if self.target.family == "python" else [pad + "end"]
         return [*(f"{pad}{name} = 0.0{self.end}" for name in names), pad + head[self.target.family], *lines, *adds, *done]
 
@@ -267,6 +269,8 @@ class Writer:
                 return self.names[v.data], ATOM
             case "number":
                 return number(v.data)
+            case "apply":
+                return f"{self.names[v.data]}({', '.join(self.arg(a, '0') for a in v.args)})", ATOM
             case "size":
                 return self.size(v.data)
         template, prec = self.row(v)
@@ -276,46 +280,44 @@ class Writer:
         if helper is not None and helper not in self.target.helpers:
             raise missing(v.op, self.target)
 
-        def field(m: re.Match[str]) -> str:
-            return self.arg(v.args[int(m[1])], m[3] or "0")
+        def field(m: re.Match[str]) -> str:  # one pass: what is put in is never looked at again
+            if m[1]:
+                return self.arg(v.args[int(m[1])], m[2] or "0")
+            if m[3] == "i":
+                return self.offset(v.args[int(m[4])])
+            if m[3]:
+                return self.size((v.shape if m[3] == "s" else v.data)[int(m[4])])[0]
+            match m[5]:
+                case None:
+                    return m[0][0]  # {{ or }}
+                case "d":
+                    return self.size(v.data)[0]
+                case "shape":
+                    return self.shape(v.shape)
+                case "like":
+                    return self.like
+            return self._arranged(v, m[5])
 
-        def named(m: re.Match[str]) -> str:
-            k = int(m[2])
-            if m[1] == "i":
-                return self.offset(v.args[k])
-            return self.size((v.shape if m[1] == "s" else v.data)[k], factor=template)[0]
+        return FIELD.sub(field, template), prec
 
-        text = FIELD.sub(field, template)
-        text = NAMED.sub(named, text)
-        if "{d}" in text:
-            text = text.replace("{d}", self.size(v.data)[0])
-        if "{shape}" in text:
-            text = text.replace("{shape}", self.shape(v.shape))
-        if "{like}" in text:
-            text = text.replace("{like}", self.like)
-        if "grid}" in text or "{*}" in text or "{rows}" in text or "{semicolons}" in text:
-            text = self._arrange(v, text)
-        return text.replace("{{", "{").replace("}}", "}"), prec
-
-    def _arrange(self, v: Value, text: str) -> str:
+    def _arranged(self, v: Value, how: str) -> str:
+        """Several arrays as a list, or in rows."""
         cells = [self.arg(a, "0") for a in v.args]
-        text = text.replace("{*}", ", ".join(cells)).replace("{semicolons}", "; ".join(cells))
-        if v.op == "block":
-            r, c = v.data
-            rows = [cells[i * c : (i + 1) * c] for i in range(r)]
-            text = text.replace(
-                "{rows}",
-                "; ".join(
-                    (" " if self.target.family == "julia" else ", ").join(
-                        f"({x})" if not re.fullmatch(r"[\w.']+", x) else x for x in row
-                    )
-                    for row in rows
-                ),
-            )
-            text = text.replace("{grid}", ", ".join(f"[{', '.join(row)}]" for row in rows))
-            for word, join in (("{torchgrid}", "torch.cat([{}], dim=1)"), ("{concatgrid}", "xp.concat([{}], axis=1)")):
-                text = text.replace(word, ", ".join(join.format(", ".join(row)) for row in rows))
-        return text
+        if how in ("list", "lines"):
+            return (", " if how == "list" else "; ").join(cells)
+        count = v.data[1]
+        rows = [cells[i : i + count] for i in range(0, len(cells), count)]
+        match how:
+            case "rows":
+                gap = " " if self.target.family == "julia" else ", "
+                return "; ".join(gap.join(x if re.fullmatch(r"[\w.']+", x) else f"({x})" for x in row) for row in rows)
+            case "torchgrid":
+                join = "torch.cat([{}], dim=1)"
+            case "concatgrid":
+                join = "xp.concat([{}], axis=1)"
+            case _:
+                join = "[{}]"
+        return ", ".join(join.format(", ".join(row)) for row in rows)
 
     def arg(self, a: Value, wanted: Any) -> str:
         """An argument, bracketed if it binds less than wanted."""
@@ -334,7 +336,7 @@ class Writer:
             return str(int(a.data) - 1)
         return f"{self.arg(a, ADD)} - 1"
 
-    def size(self, s: Any, factor: str = "") -> tuple[str, int]:
+    def size(self, s: Any) -> tuple[str, int]:
         """A size as code."""
         if isinstance(s, int | Integer):
             return str(int(s)), ATOM
