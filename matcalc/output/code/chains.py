@@ -357,7 +357,7 @@ class Products:
         tape = self.tape
         if e.kind == "perm":
             m, n = e.data if not flipped else e.data[::-1]
-            return tape.make("vec", (tape.t(tape.make("unvec", (x,), (m, n), (m, n))),), None, x.shape)
+            return tape.vec(tape.t(tape.unvec(x, (m, n))), x.shape[0])
         return e.data[1](x, flipped)  # type: ignore[no-any-return]
 
 

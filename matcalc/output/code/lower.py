@@ -16,7 +16,7 @@ from sympy import S
 
 from matcalc.errors import UnsupportedError
 from matcalc.language.syntax import postorder
-from matcalc.output.code.chains import Element, Products, dense, diagonal, vector
+from matcalc.output.code.chains import LONGEST, Element, Products, dense, diagonal, vector
 from matcalc.output.code.values import ONE, Costs, Tape, Value, is_number, nonnegative
 from matcalc.terms.build import Terms, is_array
 from matcalc.terms.nodes import SumOver
@@ -77,10 +77,12 @@ class Term:
 class Lowering:
     """Lowers terms of one store on one tape."""
 
-    def __init__(self, terms: Terms, costs: Costs, *, syrk: bool, sizes: Iterable[str], invertible: Iterable[Any] = ()) -> None:
+    def __init__(
+        self, terms: Terms, costs: Costs, *, syrk: bool, sizes: Iterable[str], invertible: Iterable[Any] = (), tape: Tape | None = None
+    ) -> None:
         self.terms = terms
         symmetric = [n for n, words in terms.properties.items() if words & {"symmetric", "spd", "psd", "diagonal"}]
-        self.tape = Tape(costs, symmetric, syrk)
+        self.tape = Tape(costs, symmetric, syrk) if tape is None else tape
         self.positive = frozenset(n for n, words in terms.properties.items() if words & {"positive", "simplex", "onehot"})
         self.products = Products(self.tape, syrk=syrk, nonnegative=self.is_nonnegative)
         self.size_names = frozenset(sizes)
@@ -302,6 +304,9 @@ class Lowering:
                 return self.add(terms, rows, cols)
             case "transpose":
                 inner = terms[0]
+                if inner.parts and inner.array is None and not inner.shared:
+                    flips = [Term(rows, cols, self.flip(e), c) for e, c in map(self.elements, inner.parts)]
+                    return Term(rows, cols, parts=flips)
                 if inner.array is not None or inner.parts is not None:
                     return self.of_value(tape.t(self.array(inner)), rows, cols)
                 elements, c = self.elements(inner)
@@ -334,11 +339,9 @@ class Lowering:
                     Element("unit", rows, cols, value, None, ("unit", id(value), rows), ("unit-t", id(value), rows))
                 )
             case "vec":
-                return self.of_value(tape.make("vec", (self.full(self.array(terms[0])),), None, vector((rows, cols))), rows, cols)
+                return self.of_value(tape.vec(self.array(terms[0]), rows), rows, cols)
             case "unvec":
-                return self.of_value(
-                    tape.make("unvec", (self.full(self.array(terms[0])),), (rows, cols), (rows, cols)), rows, cols
-                )
+                return self.of_value(tape.unvec(self.array(terms[0]), (rows, cols)), rows, cols)
             case "pinv":
                 return self.pinv(operands[0], terms[0], rows, cols)
             case "blocks":
@@ -379,25 +382,42 @@ class Lowering:
         return elements, c
 
     def distributed(self, operands: tuple[Any, ...], rows: Any, cols: Any) -> Term | None:
-        """A⁻¹ (c I + u v') as c A⁻¹ + (A⁻¹ u) v': one inverse instead of a solution for a whole matrix."""
-        if len(operands) != 2:
-            return None
-        left, right = (self.made[a] for a in operands)
-        inv, other = (left, right) if right.parts else (right, left)
-        if len(inv.elements) != 1 or inv.elements[0].kind != "inv" or not other.parts or other.shared or other.array is not None:
-            return None
-        sums = other.parts
-        eyes = [p for p in sums if (d := self.as_diagonal(p)) is not None and d.op == "spread"]
-        if len(eyes) != 1 or any(p not in eyes and all(1 not in (e.rows, e.cols) for e in p.elements) for p in sums):
-            return None
-        parts: list[Term] = []
-        for p in sums:
-            elements, c = self.elements(p)
-            if p in eyes:
-                parts.append(Term(rows, cols, inv.elements, c))
-            else:
-                parts.append(Term(rows, cols, [*inv.elements, *elements] if inv is left else [*elements, *inv.elements], c))
-        return Term(rows, cols, parts=parts)
+        """A' (diag(p) − p p') A as A' diag(p) A − (A' p) (A' p)', where that costs less: no sum of diagonals and outer products
+        is formed."""
+        for k, a in enumerate(operands):
+            inner = self.made[a]
+            if not inner.parts or inner.shared or inner.array is not None or self.as_diagonal(inner) is not None:
+                continue
+            (before, b), (after, c) = self.chain(operands[:k]), self.chain(operands[k + 1 :])
+            thin = [self.as_diagonal(p) is not None or p.array is None and any(1 in (e.rows, e.cols) for e in p.elements) for p in inner.parts]
+            if not all(thin):
+                continue
+            whole = Element("dense", inner.rows, inner.cols)
+            formed = sum(self.form_cost(p) for p in inner.parts) + self.plan_cost([*before, whole, *after])
+            parts, cost, entries = [], 0.0, self.tape.costs.entries
+            for p in inner.parts:
+                elements, d = self.elements(p)
+                if all(e.kind == "diag" and e.value and e.value.op == "spread" for e in elements):
+                    elements, eyes = [], elements
+                    for e in eyes:
+                        assert e.value is not None
+                        d = e.value.args[0] if d is None else self.tape.mul(d, e.value.args[0])
+                chain = [*before, *elements, *after]
+                scale = [x for x in (b, d, c) if x is not None]
+                parts.append(Term(rows, cols, chain, self.tape.product(scale) if scale else None))
+                cost += self.plan_cost(chain) + entries((rows, cols))
+            if cost < (formed + entries((inner.rows, inner.cols)) * len(parts)) * (1 - 1e-9):
+                return Term(rows, cols, parts=parts)
+        return None
+
+    def plan_cost(self, elements: list[Element]) -> float:
+        """Floating-point operations of a product, half of them for a symmetric one."""
+        if len(elements) > LONGEST:
+            return 1e300
+        n = len(elements)
+        cost = self.products.plan(elements)[0, n - 1][0] if n > 1 else self.products.form_cost(elements[0])
+        even = self.tape.syrk and n > 1 and all(elements[i].flipped == elements[n - 1 - i].key for i in range(n // 2))
+        return cost / 2 if even else cost
 
     def add(self, terms: list[Term], rows: Any, cols: Any) -> Term:
         return Term(rows, cols, parts=terms)
@@ -544,10 +564,10 @@ class Lowering:
             a, b = self.elements(left), self.elements(right)
             first, second = (a[0], b[0]) if not flipped else (self.flip(a[0]), self.flip(b[0]))
             (r, s), (u, v) = ((m, n), (p, q)) if not flipped else ((n, m), (q, p))
-            matrix = tape.make("unvec", (x,), (v, s), vector((v, s)))
+            matrix = tape.unvec(x, (v, s))
             c = a[1] if b[1] is None else b[1] if a[1] is None else tape.mul(a[1], b[1])  # the numbers in front
             made = self.products.value([*second, dense(matrix, v, s, tape), *self.flip(first)], c)
-            return tape.make("vec", (made,), None, (r * u,)) if made.rank == 2 else made
+            return tape.vec(made, r * u)
 
         def form(c: Value | None = None) -> Value:
             return self.kron_array(left, right, rows, cols, c)
@@ -579,7 +599,7 @@ class Lowering:
             return tape.make("eye_kron", (self.two_axes(tape.mul(b.args[0], self.array(left)), left),), right.rows, shape)
         x, y = self.full(self.array(left)), self.full(self.array(right))
         if x.rank == y.rank == 1 and len(shape) == 1:
-            return tape.make("vec", (tape.outer(y, x),), None, shape)
+            return tape.vec(tape.outer(y, x), shape[0])
         return tape.make("kron", (self.two_axes(x, left), self.two_axes(y, right)), None, shape)
 
     def two_axes(self, x: Value, term: Term) -> Value:
@@ -767,7 +787,12 @@ class Lowering:
         if whole is not None and whole[0] < best[0]:
             return tape.trace(products.value(double[whole[1] : whole[1] + n]))
         _, i, j = best
-        left_, right_ = products.element(double[i:j]), products.element(double[j : i + n])
+        left_, rest = products.element(double[i:j]), double[j : i + n]
+        if len(rest) > 1 and left_.kind == "dense" and products.known(rest) is None:
+            turned = products.element(self.flip(rest))  # as the transpose: both are then read in the same order
+            if turned.kind == "dense":
+                return tape.vdot(products.array(left_), products.array(turned))
+        right_ = products.element(rest)
         if left_.kind == "diag" or right_.kind == "diag":
             d, other = (left_, right_) if left_.kind == "diag" else (right_, left_)
             assert d.value is not None

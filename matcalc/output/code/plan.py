@@ -93,20 +93,33 @@ def plan(subject: Subject, target: Target, sizes: Mapping[str, int]) -> Plan:
     costs = Costs(check_sizes(sizes, typed, size_names), frozenset(store.larger))
     invertible = needs_inverse(store, [e for _, e in (*subject.lines, *wanted)])
     best: tuple[float, list[Value], Lowering, dict[str, Value]] | None = None
-    for order in (wanted, wanted[::-1]) if len(wanted) == 2 and not subject.lines else (wanted,):
-        low = Lowering(store, costs, syrk=target.syrk, sizes=size_names, invertible=invertible)
+
+    def tried(low: Lowering, order: Sequence[tuple[str, Any]]) -> list[Value]:
+        """The outputs, lowered in an order; kept if that is the cheapest so far."""
+        nonlocal best
         for name, e in subject.lines:
             low.bound[name] = low.lower([e])[0]
         made = dict(zip([n for n, _ in order], low.lower([e for _, e in order]), strict=True))
-        values = [balanced(low, made[n], e, subject.symmetric and n != "value") for n, e in wanted]
+        plain = [balanced(low, made[n], e, subject.symmetric and n != "value") for n, e in wanted]
         lines = [n for n, v in low.bound.items() if v.args]
-        expanded = expand(low.tape, [*values, *(low.bound[n] for n in lines)], target.native)
+        expanded = expand(low.tape, [*plain, *(low.bound[n] for n in lines)], target.native)
         values = expanded[: len(wanted)]
         if target.views:
             values = [low.tape.make("copy", (v,), None, v.shape) if aliased(v) else v for v in values]
         total = work(low, values)
         if best is None or total < best[0] * (1 - 1e-9):
             best = total, values, low, dict(zip(lines, expanded[len(wanted) :], strict=True))
+        return plain
+
+    for order in (wanted, wanted[::-1]) if len(wanted) == 2 and not subject.lines else (wanted,):
+        low = Lowering(store, costs, syrk=target.syrk, sizes=size_names, invertible=invertible)
+        plain = tried(low, order)
+        needed = outside_numbers(plain)
+        runs = {k: v for k, v in low.products.runs.items() if v in needed}
+        if runs and not subject.lines:  # once more, now that traces can use the products that are needed anyway
+            again = Lowering(store, costs, syrk=target.syrk, sizes=size_names, invertible=invertible, tape=low.tape)
+            again.products.runs.update(runs)
+            tried(again, order)
     assert best is not None
     _, values, low, bound = best
     outputs = tuple(Output(n, v, *store.shape(e)) for (n, e), v in zip(wanted, values, strict=True))
@@ -141,6 +154,11 @@ def aliased(v: Value) -> bool:
     while v.op in VIEWS:
         v = v.args[0]
     return v.rank > 0 and v.op == "input" or v.op == "spread" and v.args[0].rank > 0
+
+
+def outside_numbers(roots: Sequence[Value]) -> set[Value]:
+    """The values that some outputs need, but for those inside numbers."""
+    return set(postorder([r for r in roots if r.rank], lambda v: tuple(a for a in v.args if a.rank)))
 
 
 def work(low: Lowering, values: Sequence[Value]) -> float:

@@ -46,6 +46,7 @@ INFIX: dict[str, Row] = {
     "div": ("{0:30} / {1:40}", MUL),
     "pow": ("{0:60} ** {1:60}", POW),
     "pow2": ("{0:60}**2", POW),
+    "pow whole": ("{0:60}**{1:60}", POW),
     "matmul": ("{0:@} @ {1:40}", MATMUL),
     "matvec": ("{0:@} @ {1:40}", MATMUL),
     "dot": ("{0:@} @ {1:40}", MATMUL),
@@ -147,13 +148,10 @@ def python(prefix: str, **renamed: str) -> dict[str, Row]:
         "eigvals": (f"{prefix}.linalg.eigvalsh({{0}})", ATOM),
         "lambda_max": (f"{prefix}.linalg.eigvalsh({{0}})[-1]", ATOM),
         "lambda_min": (f"{prefix}.linalg.eigvalsh({{0}})[0]", ATOM),
-        "eigvecs": ("_eigenvectors({0})", ATOM),
-        "eigvec_max": ("_eigenvectors({0})[:, -1]", ATOM),
-        "eigvec_min": ("_eigenvectors({0})[:, 0]", ATOM),
+        "eigh": ("_eigh({0})", ATOM),
+        "svd": ("_largest({0})", ATOM),
         "sigma_max": (f"{prefix}.linalg.svd({{0}}, compute_uv=False)[0]", ATOM),
         "nuclear": (f"{prefix}.linalg.svd({{0}}, compute_uv=False).sum()", ATOM),
-        "singvec_left": ("_singular_pair({0})[0]", ATOM),
-        "singvec_right": ("_singular_pair({0})[1]", ATOM),
         "rank": (f"{prefix}.linalg.matrix_rank({{0}})", ATOM),
         "im2col": ("_im2col({0}, {d0})", ATOM),
         "col2im": ("_col2im({0}, {d0}, {d1}, {d2})", ATOM),
@@ -241,18 +239,18 @@ def _eye_kron(a, p):
     blocks[:, i, :, i] = a
     return blocks.reshape(m * p, n * p)
 ''',
-    "_eigenvectors": '''
-def _eigenvectors(a):
-    """Unit eigenvectors of a symmetric matrix by ascending eigenvalues, the largest entry of each positive."""
-    v = {xp}.linalg.eigh(a)[1]
-    return v * {xp}.sign({xp}.take_along_axis(v, {xp}.argmax({xp}.abs(v), axis=0)[None, :], axis=0))
+    "_eigh": '''
+def _eigh(a):
+    """The ascending eigenvalues of a symmetric matrix, and unit eigenvectors, the largest entry of each positive."""
+    w, v = {xp}.linalg.eigh(a)
+    return w, v * {xp}.sign({xp}.take_along_axis(v, {xp}.argmax({xp}.abs(v), axis=0)[None, :], axis=0))
 ''',
-    "_singular_pair": '''
-def _singular_pair(a):
-    """u and v with a v = σ u for the largest singular value σ, the largest entry of v positive."""
-    u, _, vt = {xp}.linalg.svd(a, full_matrices=False)
+    "_largest": '''
+def _largest(a):
+    """u, σ, v with a v = σ u for the largest singular value σ, the largest entry of v positive."""
+    u, s, vt = {xp}.linalg.svd(a, full_matrices=False)
     sign = {xp}.sign(vt[0, {xp}.argmax({xp}.abs(vt[0]))])
-    return sign * u[:, 0], sign * vt[0]
+    return sign * u[:, 0], s[0], sign * vt[0]
 ''',
     "_adjugate": '''
 def _adjugate(a):
@@ -418,8 +416,8 @@ PURE = {
     "_blocksum",
     "_order",
     "_commutation",
-    "_eigenvectors",
-    "_singular_pair",
+    "_eigh",
+    "_largest",
     "_adjugate",
 }
 
@@ -435,7 +433,7 @@ NUMPY = Target(
         "erf": call("_erf"),
         "copy": ("{0:60}.copy()", ATOM),
     },
-    native=frozenset({"vdot_t", "rowdots", "step", "logaddexp", "minimum", "mul_mask"}),
+    native=frozenset({"vdot_t", "rowdots", "step", "logaddexp", "minimum", "mul_mask", "pairs"}),
     syrk=True,
     helpers=helpers("np"),
     imports={"math.": "import math", "np.": "import numpy as np"},
@@ -456,6 +454,9 @@ JAX = Target(
         "softmax": ("jax.nn.softmax({0})", ATOM),
         "softmax 0": ("jax.nn.softmax({0}, axis=0)", ATOM),
         "softmax 1": ("jax.nn.softmax({0}, axis=1)", ATOM),
+        "logsoftmax": ("jax.nn.log_softmax({0})", ATOM),
+        "logsoftmax 0": ("jax.nn.log_softmax({0}, axis=0)", ATOM),
+        "logsoftmax 1": ("jax.nn.log_softmax({0}, axis=1)", ATOM),
         "logsumexp": call("jax.nn.logsumexp"),
         "step": ("jnp.heaviside({0}, 0.5)", ATOM),
         "erf": call("jax.scipy.special.erf"),
@@ -468,7 +469,20 @@ JAX = Target(
         "eye_kron": ("jnp.kron({0}, jnp.eye({d}{like}))", ATOM),
     },
     native=frozenset(
-        {"sigmoid", "softplus", "relu", "softmax", "logsumexp", "step", "Phi", "solve_spd", "logaddexp", "mul_mask"}
+        {
+            "sigmoid",
+            "softplus",
+            "relu",
+            "softmax",
+            "logsoftmax",
+            "logsumexp",
+            "step",
+            "Phi",
+            "solve_spd",
+            "logaddexp",
+            "mul_mask",
+            "pairs",
+        }
     ),
     helpers=helpers("jnp", PURE),
     imports={"math.": "import math", "jax.": "import jax", "jnp.": "import jax.numpy as jnp"},
@@ -492,6 +506,9 @@ TORCH = Target(
         "softmax": ("torch.softmax({0}, dim=0)", ATOM),
         "softmax 0": ("torch.softmax({0}, dim=0)", ATOM),
         "softmax 1": ("torch.softmax({0}, dim=1)", ATOM),
+        "logsoftmax": ("torch.log_softmax({0}, dim=0)", ATOM),
+        "logsoftmax 0": ("torch.log_softmax({0}, dim=0)", ATOM),
+        "logsoftmax 1": ("torch.log_softmax({0}, dim=1)", ATOM),
         "logsumexp": ("torch.logsumexp({0:60}.reshape(-1), dim=0)", ATOM),
         "softplus": ("torch.logaddexp({0}, torch.zeros_like({0}))", ATOM),
         "erf": call("torch.erf"),
@@ -514,7 +531,9 @@ TORCH = Target(
         "dexpm": ("_dexpm({0}, {1})", ATOM),
         "unit": ("torch.eye({s0}{like})[{i0}]", ATOM),
     },
-    native=frozenset({"sigmoid", "relu", "softmax", "logsumexp", "softplus", "Phi", "logaddexp", "solve_spd", "mul_mask"}),
+    native=frozenset(
+        {"sigmoid", "relu", "softmax", "logsoftmax", "logsumexp", "softplus", "Phi", "logaddexp", "solve_spd", "mul_mask", "pairs"}
+    ),
     helpers={
         "_dexpm": '''
 def _dexpm(a, e):
@@ -529,18 +548,18 @@ def _vech(a):
     i, j = torch.triu_indices(a.shape[0], a.shape[0])
     return a.T[i, j]
 '''.strip("\n"),
-        "_eigenvectors": '''
-def _eigenvectors(a):
-    """Unit eigenvectors of a symmetric matrix by ascending eigenvalues, the largest entry of each positive."""
-    v = torch.linalg.eigh(a)[1]
-    return v * torch.sign(torch.take_along_dim(v, v.abs().argmax(dim=0)[None, :], dim=0))
+        "_eigh": '''
+def _eigh(a):
+    """The ascending eigenvalues of a symmetric matrix, and unit eigenvectors, the largest entry of each positive."""
+    w, v = torch.linalg.eigh(a)
+    return w, v * torch.sign(torch.take_along_dim(v, v.abs().argmax(dim=0)[None, :], dim=0))
 '''.strip("\n"),
-        "_singular_pair": '''
-def _singular_pair(a):
-    """u and v with a v = σ u for the largest singular value σ, the largest entry of v positive."""
-    u, _, vt = torch.linalg.svd(a, full_matrices=False)
+        "_largest": '''
+def _largest(a):
+    """u, σ, v with a v = σ u for the largest singular value σ, the largest entry of v positive."""
+    u, s, vt = torch.linalg.svd(a, full_matrices=False)
     sign = torch.sign(vt[0, vt[0].abs().argmax()])
-    return sign * u[:, 0], sign * vt[0]
+    return sign * u[:, 0], s[0], sign * vt[0]
 '''.strip("\n"),
         "_adjugate": '''
 def _adjugate(a):

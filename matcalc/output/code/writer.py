@@ -35,6 +35,8 @@ ROLES = {
     "sqrt": "d",
     "div": "p",
     "softmax": "p",
+    "eigh": "eig",
+    "svd": "svd",
     "max": "top",
     "max0": "top",
     "max1": "top",
@@ -75,6 +77,7 @@ class Writer:
         for v in order:
             for k, a in enumerate(v.args):
                 self.uses[a] = self.uses.get(a, 0) + (1 if v.op == "loop" else max(1, self._count(v, k)))
+        self.outside = {a for v in order for a in v.args if v.loops - a.loops}  # what a sum uses again and again
         outputs: dict[Value, str] = {}
         for name, v in roots:
             outputs.setdefault(v, name)
@@ -92,7 +95,7 @@ class Writer:
         """How often an argument stands in what is written."""
         if v.op in LEAVES:
             return 0
-        if v.op == "apply":
+        if v.op in ("apply", "part"):
             return 1
         template, _ = self.row(v)
         return sum(m[1] == str(k) for m in FIELD.finditer(template))
@@ -133,7 +136,7 @@ class Writer:
             and re.fullmatch(r"-?\w+('|\.T|\[:, None\]|\[None, :\])?", text)
         ):
             return v.op != "neg" or self.uses.get(v, 0) <= 1
-        return self.uses.get(v, 0) <= 1 and len(text) <= LINE
+        return self.uses.get(v, 0) <= 1 and len(text) <= LINE and v not in self.outside
 
     def _together(self, v: Value, here: Sequence[Value]) -> list[Value]:
         """Sums over the same range that can be computed in one loop, in order."""
@@ -251,8 +254,10 @@ class Writer:
             found.append("matrix")
         if v.rank == 1:
             found.append("vector")
-        if v.op == "softmax" and v.data is not None:
+        if v.op in ("softmax", "logsoftmax") and v.data is not None:
             found.append(str(v.data))
+        if v.op == "pow" and v.args[1].op == "number" and v.args[1].data.is_Integer:
+            found.insert(0, "whole")
         return found
 
     def render(self, v: Value) -> tuple[str, int]:
@@ -269,6 +274,8 @@ class Writer:
                 return self.names[v.data], ATOM
             case "number":
                 return number(v.data)
+            case "part":
+                return f"{self.arg(v.args[0], ATOM)}{v.data}", ATOM
             case "apply":
                 return f"{self.names[v.data]}({', '.join(self.arg(a, '0') for a in v.args)})", ATOM
             case "size":
@@ -298,7 +305,8 @@ class Writer:
                     return self.like
             return self._arranged(v, m[5])
 
-        return FIELD.sub(field, template), prec
+        text = FIELD.sub(field, template)
+        return (text.replace(".T.T", "") if self.target.family == "python" else text), prec
 
     def _arranged(self, v: Value, how: str) -> str:
         """Several arrays as a list, or in rows."""
