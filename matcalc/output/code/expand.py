@@ -207,7 +207,9 @@ def inverses(tape: Tape, roots: Sequence[Value], one_by_one: bool) -> list[Value
 
 def turned(tape: Tape, a: Value) -> Value:
     """The transpose of a product as the product of the transposes."""
-    return tape.matmul(turned(tape, a.args[1]), turned(tape, a.args[0])) if a.op == "matmul" else tape.t(a)
+    if a.op != "matmul":
+        return tape.t(a)
+    return tape.make("matmul", (turned(tape, a.args[1]), turned(tape, a.args[0])), None, a.shape[::-1])
 
 
 __all__ = ["expand", "topological"]
