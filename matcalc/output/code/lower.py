@@ -19,7 +19,7 @@ from matcalc.language.syntax import postorder
 from matcalc.output.code.chains import LONGEST, Element, Products, dense, diagonal, vector
 from matcalc.output.code.values import ONE, Costs, Tape, Value, is_number, nonnegative
 from matcalc.terms.build import Terms, is_array
-from matcalc.terms.nodes import SumOver
+from matcalc.terms.nodes import ScalarFunction, SumOver
 from matcalc.terms.operations import TABLE
 from matcalc.terms.unknown import is_unknown
 from matcalc.terms.view import view
@@ -687,7 +687,7 @@ class Lowering:
         if op in ("add", "mul", "hpower") or op in TABLE and TABLE[op].entrywise:
             constants = [self.number_of(a) for a in operands if not is_array(a)]
             if len(constants) == len(operands) and all(c.op == "number" for c in constants):
-                return tape.number(node)
+                return tape.number(exact(node))
         match op:
             case "add":
                 parts = sorted(operands, key=lambda a: bool(a.is_Number))
@@ -835,6 +835,15 @@ class Lowering:
         loops = (inner.loops | lower.loops | upper.loops) - {name}
         value = self.tape.make("loop", (lower, upper, inner), name, vector((rows, cols)), host=False, loops=loops)
         return self.of_value(value, rows, cols)
+
+
+def exact(c: Any) -> Any:
+    """A constant as a number of sympy's, which has no value for functions of ours."""
+    if not c.has(ScalarFunction):
+        return c
+    from matcalc.numerics.evaluate import evaluate
+
+    return sp.Float(float(evaluate(c, {}, {})[0, 0]))
 
 
 def exponent_of_logistic(a: Value) -> Value | None:

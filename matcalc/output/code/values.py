@@ -253,8 +253,8 @@ class Tape:
             return a
         if a.op == b.op == "number":
             return self.number(a.data + b.data)
-        if b.op == "neg":
-            return self.sub(a, b.args[0])
+        if b.op == "neg" or b.op == "number" and b.data.is_negative:
+            return self.sub(a, self.neg(b))
         if a.op == "neg":
             return self.sub(b, a.args[0])
         if b.op in ("mul", "div") and negative(b):

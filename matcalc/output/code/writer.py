@@ -161,7 +161,7 @@ class Writer:
         first = group[0]
         index = self.names.get(first.data) or self.fresh(first.data)
         self.names[first.data] = index
-        low, high = self.arg(first.args[0], 0), self.arg(first.args[1], ADD)
+        low, high = (self.bound(a) for a in first.args[:2])
         pads = pad + ("  " if self.target.family == "matlab" else "    ")
         inner = [u for u in order if first.data in u.loops]
         for u in inner:
@@ -179,6 +179,11 @@ class Writer:
             adds.append(f"{pads}{name} = {name} {dot}{sign} {text}{self.end}")
         done = [] if self.target.family == "python" else [pad + "end"]
         return [*(f"{pad}{name} = 0.0{self.end}" for name in names), pad + head[self.target.family], *lines, *adds, *done]
+
+    def bound(self, a: Value) -> str:
+        """Where a sum begins or ends, as an integer."""
+        whole = {"python": "int({})", "matlab": "{}", "julia": "Int({})"}[self.target.family]
+        return self.arg(a, ADD) if a.host else whole.format(self.arg(a, 0))
 
     # ------------------------------------------------------------------ names
 
