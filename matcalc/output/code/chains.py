@@ -38,7 +38,9 @@ class Element:
 
 def dense(value: Value, rows: Any, cols: Any, tape: Tape) -> Element:
     row, column = rows == 1, cols == 1  # a vector alone doesn't tell which it is
-    return Element("dense", rows, cols, value, None, ("dense", id(value), row, column), ("dense", id(tape.t(value)), column, row))
+    return Element(
+        "dense", rows, cols, value, None, ("dense", id(value), row, column), ("dense", id(tape.t(value)), column, row)
+    )
 
 
 def diagonal(value: Value, n: Any) -> Element:

@@ -217,7 +217,9 @@ def python_signature(plan: Plan, target: Target, name: str) -> str:
     parts += [f"{a.name}: {hint_of(a, hints, target)} | None = None" for a in last]
     if target.name == "array-api":
         parts.append("xp: Any = None")
-    kinds = [("float" if target.name == "numpy" else target.array) if o.kind == "number" else target.array for o in plan.outputs]
+    kinds = [
+        ("float" if target.name == "numpy" else target.array) if o.kind == "number" else target.array for o in plan.outputs
+    ]
     returns = kinds[0] if len(kinds) == 1 else f"tuple[{', '.join(kinds)}]"
     line = f"def {name}({', '.join(parts)}) -> {returns}:"
     if len(line) <= WIDTH:
@@ -245,7 +247,9 @@ def python_checks(plan: Plan, target: Target, used: set[str]) -> list[str]:
     later: list[str] = []
     arrays = arrays_of(plan.arguments)
     if api:
-        lines.append(f"xp = _namespace({', '.join(f'*{a.name}' if a.kind == 'family' else a.name for a in arrays)}) if xp is None else xp")
+        lines.append(
+            f"xp = _namespace({', '.join(f'*{a.name}' if a.kind == 'family' else a.name for a in arrays)}) if xp is None else xp"
+        )
     for a in plan.arguments:
         if a.kind in ("size", "index") and a.used:
             given = f'_size("{a.symbol}", {a.name})'
@@ -257,7 +261,9 @@ def python_checks(plan: Plan, target: Target, used: set[str]) -> list[str]:
             for f in getattr(s, "free_symbols", ()):
                 counts[f.name] = counts.get(f.name, 0) + 1
     needed = used | {s for s, k in counts.items() if k > 1}
-    for a in sorted(arrays, key=lambda a: (a.kind == "family", any(not isinstance(s, sp.Symbol | sp.Integer) for s in axes(a)))):
+    for a in sorted(
+        arrays, key=lambda a: (a.kind == "family", any(not isinstance(s, sp.Symbol | sp.Integer) for s in axes(a)))
+    ):
         shape: list[str] = []
         found: list[tuple[str, str] | None] = []
         one = one_of(a)
@@ -427,7 +433,9 @@ def matlab(plan: Plan, target: Target, name: str) -> str:
                 counts[f.name] = counts.get(f.name, 0) + 1
     known |= {a.symbol for a in plan.arguments if a.kind in ("size", "index")}
     needed = used | {s for s, k in counts.items() if k > 1}
-    for a in sorted(arrays, key=lambda a: (a.kind == "family", any(not isinstance(s, sp.Symbol | sp.Integer) for s in axes(a)))):
+    for a in sorted(
+        arrays, key=lambda a: (a.kind == "family", any(not isinstance(s, sp.Symbol | sp.Integer) for s in axes(a)))
+    ):
         shape: list[str] = []
         found: list[tuple[str, str]] = []
         for i, s in enumerate((a.rows, a.cols)):
@@ -487,7 +495,9 @@ def julia(plan: Plan, target: Target, name: str) -> str:
             for f in s.free_symbols:
                 counts[f.name] = counts.get(f.name, 0) + 1
     needed = used | {s for s, k in counts.items() if k > 1}
-    for a in sorted(arrays, key=lambda a: (a.kind == "family", any(not isinstance(s, sp.Symbol | sp.Integer) for s in axes(a)))):
+    for a in sorted(
+        arrays, key=lambda a: (a.kind == "family", any(not isinstance(s, sp.Symbol | sp.Integer) for s in axes(a)))
+    ):
         for i, s in enumerate(axes(a)):
             text, new, _ = axis(s, known, plan.names, f"size({one_of(a, '[1]')}, {i + 1})")
             if new:

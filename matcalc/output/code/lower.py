@@ -78,7 +78,14 @@ class Lowering:
     """Lowers terms of one store on one tape."""
 
     def __init__(
-        self, terms: Terms, costs: Costs, *, syrk: bool, sizes: Iterable[str], invertible: Iterable[Any] = (), tape: Tape | None = None
+        self,
+        terms: Terms,
+        costs: Costs,
+        *,
+        syrk: bool,
+        sizes: Iterable[str],
+        invertible: Iterable[Any] = (),
+        tape: Tape | None = None,
     ) -> None:
         self.terms = terms
         symmetric = [n for n, words in terms.properties.items() if words & {"symmetric", "spd", "psd", "diagonal"}]
@@ -327,7 +334,9 @@ class Lowering:
                 axis = int(data[0]) if data else 0
                 x = self.array(terms[0])
                 if x.rank == 1 and (axis == 0) != (cols == 1):  # each entry alone
-                    return Term(rows, cols, [Element("ones", rows, cols, key=("ones", rows, cols), flipped=("ones", cols, rows))])
+                    return Term(
+                        rows, cols, [Element("ones", rows, cols, key=("ones", rows, cols), flipped=("ones", cols, rows))]
+                    )
                 return self.of_value(tape.make("softmax", (self.full(x),), None if x.rank == 1 else axis, x.shape), rows, cols)
             case "commutation":
                 m, n = data
@@ -389,7 +398,10 @@ class Lowering:
             if not inner.parts or inner.shared or inner.array is not None or self.as_diagonal(inner) is not None:
                 continue
             (before, b), (after, c) = self.chain(operands[:k]), self.chain(operands[k + 1 :])
-            thin = [self.as_diagonal(p) is not None or p.array is None and any(1 in (e.rows, e.cols) for e in p.elements) for p in inner.parts]
+            thin = [
+                self.as_diagonal(p) is not None or p.array is None and any(1 in (e.rows, e.cols) for e in p.elements)
+                for p in inner.parts
+            ]
             if not all(thin):
                 continue
             whole = Element("dense", inner.rows, inner.cols)
@@ -428,7 +440,9 @@ class Lowering:
         if diag is not None:
             return self.products.array(diagonal(diag, term.rows))
         parts = term.parts or []
-        diags = [d for p in parts if p.array is None and (d := self.as_diagonal(p)) is not None] if term.rows == term.cols else []
+        diags = (
+            [d for p in parts if p.array is None and (d := self.as_diagonal(p)) is not None] if term.rows == term.cols else []
+        )
         if len(diags) > 1:
             rest = [self.array(p) for p in parts if p.array is not None or self.as_diagonal(p) is None]
             return self.tape.total([*rest, self.products.array(diagonal(self.tape.total(diags), term.rows))])
@@ -747,7 +761,9 @@ class Lowering:
             return tape.make("det", (a,))
         if self.definite(node):  # log det A = 2 Σ log L_ii
             lower = tape.make("chol", (a,), None, a.shape)
-            return tape.mul(tape.number(S(2)), tape.sum(tape.function("log", tape.make("diagonal", (lower,), None, a.shape[:1]))))
+            return tape.mul(
+                tape.number(S(2)), tape.sum(tape.function("log", tape.make("diagonal", (lower,), None, a.shape[:1])))
+            )
         return tape.make("logdet", (a,))
 
     def trace(self, term: Term) -> Value:

@@ -315,10 +315,17 @@ def function_argument(op: str) -> tuple[str, str]:
     if op.endswith("."):
         f = op.rstrip(".").rstrip("'")
         k = len(op) - len(f) - 1
-        return ("d" + (str(k) if k > 1 else "") if k else "") + f, f"the derivative {op[:-1]} entry by entry" if k else "a function entry by entry"
-    for mark, prefix, text in (("∇²", "hess_", "the Hessian of {} by the vec"), ("∇", "grad_", "the gradient of {}"), ("∂", "jac_", "the Jacobian of {}")):
+        return (
+            "d" + (str(k) if k > 1 else "") if k else ""
+        ) + f, f"the derivative {op[:-1]} entry by entry" if k else "a function entry by entry"
+    marks = (
+        ("∇²", "hess_", "the Hessian of {} by the vec"),
+        ("∇", "grad_", "the gradient of {}"),
+        ("∂", "jac_", "the Jacobian of {}"),
+    )
+    for mark, prefix, text in marks:
         if op.startswith(mark):
-            return prefix + op[len(mark):], text.format(op[len(mark):])
+            return prefix + op[len(mark) :], text.format(op[len(mark) :])
     name = op.removeprefix("→").removeprefix("L:")
     return (f"{name[:-1]}_adj", f"the adjoint of {name[:-1]}") if name.endswith("*") else (name, "a function")
 

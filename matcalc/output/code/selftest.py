@@ -48,7 +48,9 @@ def selftest(result: Any, plan: Plan, target: Target, name: str) -> str:
     for a in plan.arguments:
         if a.symbol not in values:
             values[a.symbol] = point.dims.get(a.symbol, 1)
-    return {"python": python, "julia": julia, "matlab": matlab}[target.family](plan, variables, values, directions, target, name)
+    return {"python": python, "julia": julia, "matlab": matlab}[target.family](
+        plan, variables, values, directions, target, name
+    )
 
 
 def implied(properties: frozenset[str]) -> str | None:
@@ -239,7 +241,9 @@ def matlab(
     return "\n".join(lines) + "\n"
 
 
-def julia(plan: Plan, variables: list[Variable], values: dict[str, Any], directions: list[Any], target: Target, name: str) -> str:
+def julia(
+    plan: Plan, variables: list[Variable], values: dict[str, Any], directions: list[Any], target: Target, name: str
+) -> str:
     used = [a for a in plan.arguments if a.used]
 
     def literal(x: Any) -> str:
@@ -274,7 +278,9 @@ def julia(plan: Plan, variables: list[Variable], values: dict[str, Any], directi
             "quadratic": "g",
         }[v.kind]
         slope = (
-            f"(moved({h}) - 2 * moved(0.0) + moved(-{h})) / {h}^2" if second else f"(moved({h}) - moved(-{h})) / {float(h) * 2:g}"
+            f"(moved({h}) - 2 * moved(0.0) + moved(-{h})) / {h}^2"
+            if second
+            else f"(moved({h}) - moved(-{h})) / {float(h) * 2:g}"
         )
         lines += [
             "    let d = " + literal(d),

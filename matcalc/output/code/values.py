@@ -49,7 +49,9 @@ ENTRYWISE = frozenset(
 )
 ARITHMETIC = frozenset({"add", "sub", "mul", "div", "pow", "logaddexp", "maximum"})
 # values that are never negative, whatever their arguments
-NONNEGATIVE = frozenset({"exp", "abs", "sqrt", "sigmoid", "relu", "softplus", "Phi", "step", "softmax", "sumsq", "ones", "size"})
+NONNEGATIVE = frozenset(
+    {"exp", "abs", "sqrt", "sigmoid", "relu", "softplus", "Phi", "step", "softmax", "sumsq", "ones", "size"}
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -623,7 +625,10 @@ class Tape:
         """X' S X with a symmetric S, and its like."""
         if len(chain) % 2 and not self.equals_transpose(chain[len(chain) // 2]):
             return False
-        return all(swapped(a, b) or a is b and self.equals_transpose(a) for a, b in zip(chain[: len(chain) // 2], chain[::-1], strict=False))
+        return all(
+            swapped(a, b) or a is b and self.equals_transpose(a)
+            for a, b in zip(chain[: len(chain) // 2], chain[::-1], strict=False)
+        )
 
     def _evenly(self, a: Value, test: Callable[[Value], bool]) -> bool:
         """For an entrywise operation: whether its arguments are symmetric, or swap places in the transpose."""

@@ -21,7 +21,9 @@ from matcalc.output.code.values import Value
 LINE = 72  # the longest expression inside another one
 LEAVES = frozenset({"input", "number", "size", "index", "input_index"})
 FREE = frozenset({"t", "col", "row", "neg"})  # cheap enough to be written again
-FIELD = re.compile(r"\{(\d+)(?::([\d@]+))?\}|\{(s|d|i)(\d)\}|\{(d|shape|like|list|lines|rows|grid|torchgrid|concatgrid)\}|\{\{|\}\}")
+FIELD = re.compile(
+    r"\{(\d+)(?::([\d@]+))?\}|\{(s|d|i)(\d)\}|\{(d|shape|like|list|lines|rows|grid|torchgrid|concatgrid)\}|\{\{|\}\}"
+)
 ROLES = {
     "sub": "r",
     "add": "s",
