@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sympy as sp
@@ -527,6 +527,3 @@ def julia(plan: Plan, target: Target, name: str) -> str:
     parts += helpers_of(code, target).values()
     head_line = f"# {plan.subject.title[:-1]}, for Julia; needs nothing but its standard library."
     return head_line + "\n\nusing LinearAlgebra\n\n" + "\n\n".join(parts) + "\n"
-
-
-FRAMES: Mapping[str, Callable[[Plan, Target, str], str]] = {"python": python, "matlab": matlab, "julia": julia}

@@ -24,7 +24,7 @@ class Target:
 
     name: str
     title: str
-    family: str  # "python", "matlab" or "julia"
+    family: str  # "python", "matlab", "julia" or "cpp"
     rows: Mapping[str, Row]
     native: frozenset[str] = frozenset()
     syrk: bool = False  # A'A is computed symmetric, at half the cost
