@@ -111,6 +111,7 @@ def callable_of(result: Any, value: bool = False, sizes: Mapping[str, int] | Non
     subject = subject_of(result, what)
     planned = plan(subject, NUMPY, sizes or {})
     spelt = {a.symbol: a.name for a in planned.arguments}
+    spelt |= {base: a.name for a in planned.arguments if a.kind == "family" and (base := a.symbol.rpartition("_")[0]) not in spelt}
     return load(python(planned, NUMPY, name), name, spelt, (*subject.typed.unused, *subject.typed.sizes))
 
 
@@ -119,7 +120,7 @@ def target_name(target: str) -> str:
     from matcalc.language.declare import near
     from matcalc.output.code.targets import ALIASES, TARGETS
 
-    word = target.strip().lower()
+    word = str(target).strip().lower()
     word = ALIASES.get(word, word)
     if word not in TARGETS:
         raise DeclarationError(

@@ -113,12 +113,12 @@ def _number(name, xp, value, like):
 ''',
 }
 FAMILY = '''
-def _family(name{xp}, values, text, shape, count):
+def _family(name, values, count, check):
     """The members of a family, each checked, all of one shape."""
-    if count is not None and len(values) < count:
-        raise ValueError(f"{name} must be a family of {count}, not {len(values)}")
-    members = [_array(f"{name}[{i}]"{xp}, a, text, shape) for i, a in enumerate(values)]
-    if len({tuple(a.shape) for a in members}) > 1:
+    if not hasattr(values, "__len__") or count is not None and len(values) != count:
+        raise ValueError(f"{name} must be a sequence" + (f" of {count}, not {len(values)}" if hasattr(values, "__len__") else ""))
+    members = [check(f"{name}[{i}]", a) for i, a in enumerate(values)]
+    if len({getattr(a, "shape", ()) for a in members}) > 1:
         raise ValueError(f"the members of {name} must be of one shape")
     return members
 '''
@@ -167,7 +167,7 @@ def python(plan: Plan, target: Target, name: str) -> str:
     used = helpers_of(code, target)
     parts = [code]
     checking = "\n".join([code, *used.values()])
-    if "_array(" in code or "_family(" in code:
+    if "_array(" in code:
         flat = "xp.reshape(a, (-1,))" if api else "a.reshape(-1)"
         parts.append(
             CHECK.strip("\n")
@@ -177,8 +177,8 @@ def python(plan: Plan, target: Target, name: str) -> str:
             .replace("{xp}", ", xp" if api else "")
         )
     if "_family(" in code:
-        parts.append(FAMILY.strip("\n").replace("{xp}", ", xp" if api else ""))
-    if "_number(" in code:
+        parts.append(FAMILY.strip("\n"))
+    if re.search(r"\b_number\b", code):
         parts.append(NUMBER[target.name].strip("\n"))
     if "_size(" in code:
         parts.append(SIZE.strip("\n"))
@@ -253,7 +253,7 @@ def python_checks(plan: Plan, target: Target, used: set[str]) -> list[str]:
     for a in plan.arguments:
         if a.kind in ("size", "index") and a.used:
             given = f'_size("{a.symbol}", {a.name})'
-            lines.append(f"{a.name} = {f'len({a.count}) if {a.name} is None else {given}' if a.count else given}")
+            lines.append(f"{a.name} = len({a.count}) if {a.name} is None else {given}" if a.count else f"{a.name} = {given}")
             known.add(a.symbol)
     counts: dict[str, int] = {}
     for a in arrays:
@@ -276,8 +276,8 @@ def python_checks(plan: Plan, target: Target, used: set[str]) -> list[str]:
         tuple_text = f"({shape[0]},)" if len(shape) == 1 else f"({', '.join(shape)})"
         xp = "xp, " if api else ""
         if a.kind == "family":
-            count = "None" if a.count is None else polynomial(a.count, plan.names, "**")[0]
-            lines.append(f'{a.name} = _family("{a.symbol}", {xp}{a.name}, "{a.text}", {tuple_text}, {count})')
+            check = f'lambda name, a: _array(name, {xp}a, "{a.text}", {tuple_text})'
+            lines.append(f'{a.name} = _family("{a.symbol}", {a.name}, {count_of(a, plan)}, {check})')
         else:
             lines.append(f'{a.name} = _array("{a.symbol}", {xp}{a.name}, "{a.text}", {tuple_text})')
         told = [f for f in found if f and f[0] in needed]
@@ -290,10 +290,14 @@ def python_checks(plan: Plan, target: Target, used: set[str]) -> list[str]:
             like = f", {one_of(arrays[0]) if arrays else None}" if api else ""
             lines.append(f'{a.name} = _number("{a.symbol}", {"xp, " if api else ""}{a.name}{like})')
         elif a.kind == "family" and a.used and not axes(a):
-            like = f", {one_of(arrays[0]) if arrays else None}" if api else ""
-            member = f'_number("{a.symbol}", {"xp, " if api else ""}v{like})'
-            lines.append(f"{a.name} = [{member} for v in {a.name}]")
+            check = f"lambda name, a: _number(name, xp, a, {one_of(arrays[0]) if arrays else None})" if api else "_number"
+            lines.append(f'{a.name} = _family("{a.symbol}", {a.name}, {count_of(a, plan)}, {check})')
     return lines
+
+
+def count_of(a: Argument, plan: Plan) -> str:
+    """How many members a family has, as code."""
+    return "None" if a.count is None else polynomial(a.count, plan.names, "**")[0]
 
 
 def arrays_of(arguments: Sequence[Argument]) -> list[Argument]:

@@ -303,8 +303,9 @@ def family_counts(used: Sequence[Value]) -> dict[str, Any]:
         if v.op == "loop" and v.args[0].op == "number" and v.args[0].data == 1 and v.args[1].op in ("size", "number"):
             for w in topological([v.args[2]]):
                 if w.op == "input" and v.data in w.loops:
-                    found.setdefault(w.data, v.args[1].data)
-    return found
+                    count = v.args[1].data
+                    found[w.data] = count if found.get(w.data, count) == count else None
+    return {f: c for f, c in found.items() if c is not None}
 
 
 def function_argument(op: str) -> tuple[str, str]:

@@ -78,7 +78,7 @@ EIGEN = Target(
         "ones": ("{type}::Ones({shape})", ATOM),
         "zeros": ("{type}::Zero({shape})", ATOM),
         "spread number": ("{type}::Constant({shape}, {0})", ATOM),
-        "spread": ("{0:0}", ATOM),
+        "spread": ("{0}", ATOM),
         "unit": ("Eigen::VectorXd::Unit({s0}, {i0})", ATOM),
         "trace": member("trace()"),
         "inv": made("{0:60}.inverse()"),
@@ -295,7 +295,7 @@ inline Eigen::MatrixXd blocksum_(const Eigen::MatrixXd& A, const Eigen::MatrixXd
 }
 """,
     },
-    imports={name: "#include <unsupported/Eigen/MatrixFunctions>" for name in ("expm_(", "logm_(", "sqrtm_(")},
+    imports=dict.fromkeys(("expm_(", "logm_(", "sqrtm_("), "#include <unsupported/Eigen/MatrixFunctions>"),
     reserved=words(
         """
         alignas alignof and asm auto bool break case catch char class compl const constexpr continue decltype default delete do double
