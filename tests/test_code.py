@@ -159,6 +159,8 @@ SELF_TESTED = [
     ("logsumexp(A x + b)", "x", {"kind": "hessian"}), ("tr(X A X' X)", "X", {"kind": "hvp"}), ("X^-1", "X", {"kind": "differential"}),
     ("||tanh(X W .+ b) - Y||^2", "b", {"shapes": "b: 1×h, W: d×h, X: n×d, Y: n×h"}), ("tr((X + A)^k)", "X", {"shapes": "k: scalar integer"}),
     ("sum(kron(X, A))", "X", {}), ("det(X)", "X", {}), ("x / sum(x)", "x", {}), ("e_i' A e_j", "A", {}),
+    ("sum_{i=1}^{n} log(1 + exp(-y_i x_i' w))", "w", {"shapes": "y_i: scalar"}), ("-sum(Y .* log(softmax(X W, 1)))", "W", {}),
+    ("sum_{i=1}^{n} (x_i - u)' inv(S) (x_i - u)", "u", {"shapes": "S: d×d spd"}), ("||sum(X, 0)||^2", "X", {}),
 ]
 
 
@@ -196,6 +198,29 @@ def test_matlab_code_passes_its_self_tests_in_octave(tmp_path: Path) -> None:
     done = subprocess.run([octave, "-q", "--eval", calls], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     passed = re.findall(r"^(\w+) 1 1$", done.stdout, re.MULTILINE)
     assert passed == names, done.stdout + done.stderr
+
+
+def test_eigen_code_passes_its_self_tests(tmp_path: Path) -> None:
+    """All samples in one translation unit, each in a namespace of its own: compiling Eigen is what takes the time."""
+    compiler, eigen = shutil.which("g++") or shutil.which("clang++"), Path("/usr/include/eigen3")
+    if compiler is None or not eigen.exists():
+        pytest.skip("a C++ compiler or Eigen is not installed: apt-get install g++ libeigen3-dev")
+    includes: list[str] = []
+    bodies, calls = [], []
+    for i, (expr, wrt, options) in enumerate(SELF_TESTED):
+        lines = generate(matcalc.derive(expr, wrt=wrt, **options), "c++", check=True).splitlines()
+        includes += [line for line in lines if line.startswith("#include") and line not in includes]
+        text = "\n".join(line for line in lines if not line.startswith("#"))
+        bodies.append(f"namespace sample_{i} {{\n{text.replace('int main()', 'int test()')}\n}}")
+        calls.append(f'  if (sample_{i}::test() != 0) {{ std::printf("sample {i} failed\\n"); status = 1; }}')
+    whole = "\n".join([*includes, *bodies, "int main() {", "  int status = 0;", *calls, "  return status;", "}"])
+    (tmp_path / "samples.cpp").write_text(whole, encoding="utf-8")
+    command = [compiler, "-std=c++17", "-O0", "-Wall", "-Werror", "-Wno-unused-variable", "-isystem", str(eigen), "samples.cpp", "-o", "samples"]
+    built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert built.returncode == 0, built.stderr[:3000]
+    done = subprocess.run([tmp_path / "samples"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("relative error") == len(SELF_TESTED)
 
 
 # ---- shapes, types, forms ----

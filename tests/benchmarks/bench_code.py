@@ -150,7 +150,10 @@ def by_torch(contest: Contest, arrays: Arrays) -> Callable[[], Any] | None:
 
 
 def race(runners: dict[str, Callable[[], Any]], rounds: int = ROUNDS) -> dict[str, float]:
-    """The shortest time of each, run in turn, each as often after each other one, since what ran last has filled the caches."""
+    """The shortest time of each, run in turn, each as often after each other one, since what ran last has filled the caches.
+
+    Processor time, all threads added: everything runs on one, and so a machine that does other things too disturbs little.
+    """
     times: dict[str, float] = {}
     order = list(runners.items())
     for i in range(rounds + 1):
@@ -158,9 +161,9 @@ def race(runners: dict[str, Callable[[], Any]], rounds: int = ROUNDS) -> dict[st
         for name, run in turn[i % len(turn):] + turn[:i % len(turn)]:
             if i > 3 and times[name] > 0.2:
                 continue        # the slow ones need no more rounds
-            start = time.perf_counter()
+            start = time.process_time()
             run()
-            seconds = time.perf_counter() - start
+            seconds = time.process_time() - start
             if i:
                 times[name] = min(seconds, times.get(name, seconds))
     return times

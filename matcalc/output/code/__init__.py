@@ -1,4 +1,4 @@
-"""Code: a result as a function in NumPy, JAX, PyTorch, the array API standard, Julia or MATLAB.
+"""Code: a result as a function in NumPy, JAX, PyTorch, the array API standard, Julia, MATLAB or C++ with Eigen.
 
 A form of output, after the calculus: `generate` writes a documented function that needs no matcalc, `callable_of` loads
 the NumPy one.  Lowering (`lower`, `chains`, `values`) turns the sympy DAG into array operations, `expand` fits them to
@@ -25,7 +25,7 @@ def generate(
 ) -> str:
     """The source text of a function for a result, or of the forward and backward pass of a program (a `Backprop`).
 
-    target   numpy, array-api, jax, torch, julia or matlab (octave)
+    target   numpy, array-api, jax, torch, julia, matlab (octave) or eigen (C++)
     what     "both" returns (value, derivative), "value" or "derivative" one of them
     sizes    {"m": 1000}: what sizes to expect, by which products are associated
     check    adds a self-test to the file
@@ -34,7 +34,7 @@ def generate(
     forming it.  Raises DeclarationError (an unknown target, sizes that contradict the shapes) or UnsupportedError (a
     function that the target lacks).
     """
-    from matcalc.output.code.frame import FRAMES
+    from matcalc.output.code.frames import FRAMES
     from matcalc.output.code.plan import noun, plan
     from matcalc.output.code.subject import product_of, subject_of
     from matcalc.output.code.targets import TARGETS
@@ -47,7 +47,7 @@ def generate(
     text = FRAMES[chosen.family](planned, chosen, function)
     if what != "value" and not is_program(result):
         product = product_of(result)
-        if product is not None and chosen.family != "matlab":  # a MATLAB file has one function
+        if product is not None and chosen.family not in ("matlab", "cpp"):  # a MATLAB file has one function
             text = merged(
                 text,
                 FRAMES[chosen.family](plan(product, chosen, sizes or {}), chosen, f"{noun(result.kind)}_times"),
@@ -111,6 +111,7 @@ def callable_of(result: Any, value: bool = False, sizes: Mapping[str, int] | Non
     subject = subject_of(result, what)
     planned = plan(subject, NUMPY, sizes or {})
     spelt = {a.symbol: a.name for a in planned.arguments}
+    spelt |= {base: a.name for a in planned.arguments if a.kind == "family" and (base := a.symbol.rpartition("_")[0]) not in spelt}
     return load(python(planned, NUMPY, name), name, spelt, (*subject.typed.unused, *subject.typed.sizes))
 
 
@@ -119,7 +120,7 @@ def target_name(target: str) -> str:
     from matcalc.language.declare import near
     from matcalc.output.code.targets import ALIASES, TARGETS
 
-    word = target.strip().lower()
+    word = str(target).strip().lower()
     word = ALIASES.get(word, word)
     if word not in TARGETS:
         raise DeclarationError(

@@ -38,7 +38,9 @@ class Element:
 
 def dense(value: Value, rows: Any, cols: Any, tape: Tape) -> Element:
     row, column = rows == 1, cols == 1  # a vector alone doesn't tell which it is
-    return Element("dense", rows, cols, value, None, ("dense", id(value), row, column), ("dense", id(tape.t(value)), column, row))
+    return Element(
+        "dense", rows, cols, value, None, ("dense", id(value), row, column), ("dense", id(tape.t(value)), column, row)
+    )
 
 
 def diagonal(value: Value, n: Any) -> Element:
@@ -357,7 +359,7 @@ class Products:
         tape = self.tape
         if e.kind == "perm":
             m, n = e.data if not flipped else e.data[::-1]
-            return tape.make("vec", (tape.t(tape.make("unvec", (x,), (m, n), (m, n))),), None, x.shape)
+            return tape.vec(tape.t(tape.unvec(x, (m, n))), x.shape[0])
         return e.data[1](x, flipped)  # type: ignore[no-any-return]
 
 

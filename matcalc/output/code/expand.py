@@ -14,6 +14,17 @@ from matcalc.language.syntax import postorder
 from matcalc.output.code.values import Tape, Value, is_gram
 
 Rule = Callable[[Value, tuple[Value, ...]], Value | None]
+PAIRS = {  # what comes out of one decomposition: which, where, and whether it takes the vectors
+    "eigvals": ("eigh", "[0]", False),
+    "lambda_max": ("eigh", "[0][-1]", False),
+    "lambda_min": ("eigh", "[0][0]", False),
+    "eigvecs": ("eigh", "[1]", True),
+    "eigvec_max": ("eigh", "[1][:, -1]", True),
+    "eigvec_min": ("eigh", "[1][:, 0]", True),
+    "sigma_max": ("svd", "[1]", False),
+    "singvec_left": ("svd", "[0]", True),
+    "singvec_right": ("svd", "[2]", True),
+}
 FEW = 2  # solves with one matrix that are cheaper than its inverse
 
 
@@ -45,6 +56,7 @@ def expand(tape: Tape, roots: Sequence[Value], native: frozenset[str]) -> list[V
             uses[a] = uses.get(a, 0) + 1
     logsum = {v.args[0] for v in used if v.op == "logsumexp"}
     one, zero = tape.number(S.One), tape.number(S.Zero)
+    paired = {(PAIRS[v.op][0], v.args[0]) for v in used if v.op in PAIRS and PAIRS[v.op][2]} if "pairs" in native else set()
 
     def rule(v: Value, args: tuple[Value, ...]) -> Value | None:
         match v.op:
@@ -54,6 +66,13 @@ def expand(tape: Tape, roots: Sequence[Value], native: frozenset[str]) -> list[V
             case "softmax" if "softmax" not in native or v.args[0] in logsum:
                 top, e, total = parts_of_softmax(tape, args[0], v.data)
                 return tape.entrywise("div", e, tape.row(total) if v.data == 0 else tape.col(total) if v.data == 1 else total)
+            case "logsoftmax" if "logsoftmax" not in native:
+                top, _, total = parts_of_softmax(tape, args[0], v.data)
+                shift = tape.add(top, tape.entrywise("log", total)) if v.args[0] in logsum else None
+                widen = tape.row if v.data == 0 else tape.col if v.data == 1 else (lambda x: x)
+                if shift is not None and v.data is None:
+                    return tape.sub(args[0], shift)
+                return tape.sub(tape.sub(args[0], widen(top)), widen(tape.entrywise("log", total)))
             case "logsumexp" if "logsumexp" not in native or any(u.op == "softmax" and u.args[0] is v.args[0] for u in used):
                 top, _, total = parts_of_softmax(tape, args[0], None)
                 return tape.add(top, tape.entrywise("log", total))
@@ -107,6 +126,8 @@ def expand(tape: Tape, roots: Sequence[Value], native: frozenset[str]) -> list[V
                     return tape.make("vdot", (args[0], tape.t(args[1])))
             case "rowdots" if "rowdots" not in native:
                 return tape.make("sum1", (tape.mul(*args),), None, v.shape)
+            case op if op in PAIRS and (PAIRS[op][0], v.args[0]) in paired:
+                return tape.make("part", (tape.make(PAIRS[op][0], args),), PAIRS[op][1], v.shape)
             case "logaddexp" if "logaddexp" not in native:
                 a, b = args
                 gap = tape.function("exp", tape.neg(tape.function("abs", tape.sub(a, b))))
@@ -157,8 +178,16 @@ def inverses(tape: Tape, roots: Sequence[Value], one_by_one: bool) -> list[Value
         if v.op in ("solve", "solve_spd"):
             a = v.args[0].args[0] if v.args[0].op == "t" else v.args[0]
             solves[a] = solves.get(a, 0) + 1
+            if v.loops - a.loops:  # a sum solves with one matrix again and again
+                explicit.add(a)
+    uses: dict[Value, int] = {}
+    for v in used:
+        for a in v.args:
+            uses[a] = uses.get(a, 0) + 1
 
     def rule(v: Value, args: tuple[Value, ...]) -> Value | None:
+        if v.op == "t" and args[0] is not v.args[0] and args[0].op == "matmul" and uses[v.args[0]] == 1:
+            return turned(tape, args[0])
         if v.op not in ("solve", "solve_spd", "inv"):
             return None
         flipped = v.args[0].op == "t"
@@ -174,6 +203,13 @@ def inverses(tape: Tape, roots: Sequence[Value], one_by_one: bool) -> list[Value
         return None
 
     return rewrite(tape, roots, rule)
+
+
+def turned(tape: Tape, a: Value) -> Value:
+    """The transpose of a product as the product of the transposes."""
+    if a.op != "matmul":
+        return tape.t(a)
+    return tape.make("matmul", (turned(tape, a.args[1]), turned(tape, a.args[0])), None, a.shape[::-1])
 
 
 __all__ = ["expand", "topological"]

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sympy as sp
 
 from matcalc.output.code.plan import Argument, Output, Plan
 from matcalc.output.code.targets import Target
-from matcalc.output.code.writer import Writer
+from matcalc.output.code.writer import Writer, polynomial
 
 WIDTH = 100
 
@@ -45,7 +45,7 @@ def documentation(plan: Plan, target: Target) -> list[str]:
             + ("; vectors are returned in the form they came in." if any(o.kind == "vector" for o in plan.outputs) else ".")
         )
     if "family" in kinds:
-        lines.append("A family is a sequence of arrays, one for each value of the index.")
+        lines.append("A family is a sequence of arrays or numbers, one for each value of the index.")
     if subject.conditions:
         lines.append("Holds where " + ", ".join(subject.conditions) + ".")
     structured = [f"{n} {' '.join(sorted(w))}" for n, w in subject.store.properties.items() if w]
@@ -112,6 +112,16 @@ def _number(name, xp, value, like):
     return xp.asarray(float(value)) if like is None else xp.asarray(float(value), dtype=like.dtype)
 ''',
 }
+FAMILY = '''
+def _family(name, values, count, check):
+    """The members of a family, each checked, all of one shape."""
+    if not hasattr(values, "__len__") or count is not None and len(values) != count:
+        raise ValueError(f"{name} must be a sequence" + (f" of {count}, not {len(values)}" if hasattr(values, "__len__") else ""))
+    members = [check(f"{name}[{i}]", a) for i, a in enumerate(values)]
+    if len({getattr(a, "shape", ()) for a in members}) > 1:
+        raise ValueError(f"the members of {name} must be of one shape")
+    return members
+'''
 SIZE = '''
 def _size(name, value):
     """The value as a positive integer."""
@@ -133,12 +143,12 @@ ASARRAY = {"numpy": "np.asarray(value)", "jax": "jnp.asarray(value)", "torch": "
 def python(plan: Plan, target: Target, name: str) -> str:
     """The text of a Python function and of all it needs."""
     api = target.name == "array-api"
-    arrays = [a for a in plan.arguments if a.kind in ("matrix", "vector", "row") and a.used]
+    arrays = arrays_of(plan.arguments)
     like = ""
     if arrays:
-        like = f", dtype={arrays[0].name}.dtype"
+        like = f", dtype={one_of(arrays[0])}.dtype"
         if target.name == "torch":
-            like += f", device={arrays[0].name}.device"
+            like += f", device={one_of(arrays[0])}.device"
     writer = Writer(target, plan.names, {a.name for a in plan.arguments} | {"column", "row_form", name}, like)
     body = writer.statements([(o.name, o.value) for o in plan.outputs], plan.known)
     checks = python_checks(plan, target, writer.sizes_used | argument_sizes(body, plan))
@@ -166,7 +176,9 @@ def python(plan: Plan, target: Target, name: str) -> str:
             .replace("{unreal}", UNREAL[target.name])
             .replace("{xp}", ", xp" if api else "")
         )
-    if "_number(" in code:
+    if "_family(" in code:
+        parts.append(FAMILY.strip("\n"))
+    if re.search(r"\b_number\b", code):
         parts.append(NUMBER[target.name].strip("\n"))
     if "_size(" in code:
         parts.append(SIZE.strip("\n"))
@@ -176,7 +188,10 @@ def python(plan: Plan, target: Target, name: str) -> str:
     whole = "\n\n\n".join(parts)
     imports = ["from __future__ import annotations", ""]
     standard = [line for prefix, line in target.imports.items() if prefix == "math." and re.search(r"(?<![\w.])math\.", whole)]
-    if api:
+    abstract = [word for word in ("Callable", "Sequence") if f"{word}[" in whole]
+    if abstract:
+        standard.append(f"from collections.abc import {', '.join(abstract)}")
+    if api or "Callable" in abstract:
         standard.append("from typing import Any")
     library = [
         line
@@ -195,19 +210,28 @@ def argument_sizes(body: Sequence[str], plan: Plan) -> set[str]:
 
 
 def python_signature(plan: Plan, target: Target, name: str) -> str:
-    hints = {"number": "float", "size": "int", "index": "int", "family": f"Sequence[{target.array}]"}
-    first = [a for a in plan.arguments if a.used]
-    last = [a for a in plan.arguments if not a.used]
-    parts = [f"{a.name}: {hints.get(a.kind, target.array).replace('Sequence', 'list')}" for a in first]
-    parts += [f"{a.name}: {hints.get(a.kind, target.array)} | None = None" for a in last]
+    hints = {"number": "float", "size": "int", "index": "int", "function": "Callable[..., Any]"}
+    first = [a for a in plan.arguments if a.used and not (a.kind == "size" and a.count)]
+    last = [a for a in plan.arguments if a not in first]
+    parts = [f"{a.name}: {hint_of(a, hints, target)}" for a in first]
+    parts += [f"{a.name}: {hint_of(a, hints, target)} | None = None" for a in last]
     if target.name == "array-api":
         parts.append("xp: Any = None")
-    kinds = [("float" if target.name == "numpy" else target.array) if o.kind == "number" else target.array for o in plan.outputs]
+    kinds = [
+        ("float" if target.name == "numpy" else target.array) if o.kind == "number" else target.array for o in plan.outputs
+    ]
     returns = kinds[0] if len(kinds) == 1 else f"tuple[{', '.join(kinds)}]"
     line = f"def {name}({', '.join(parts)}) -> {returns}:"
     if len(line) <= WIDTH:
         return line
     return "\n".join([f"def {name}(", *(f"    {p}," for p in parts), f") -> {returns}:"])
+
+
+def hint_of(a: Argument, hints: Mapping[str, str], target: Target) -> str:
+    """The type of an argument."""
+    if a.kind == "family":
+        return "Sequence[float]" if not axes(a) else f"Sequence[{target.array}]"
+    return hints.get(a.kind, target.array)
 
 
 def docstring(lines: Sequence[str]) -> list[str]:
@@ -221,12 +245,15 @@ def python_checks(plan: Plan, target: Target, used: set[str]) -> list[str]:
     lines: list[str] = []
     known: set[str] = set()
     later: list[str] = []
-    arrays = [a for a in plan.arguments if a.kind in ("matrix", "vector", "row") and a.used]
+    arrays = arrays_of(plan.arguments)
     if api:
-        lines.append(f"xp = _namespace({', '.join(a.name for a in arrays)}) if xp is None else xp")
+        lines.append(
+            f"xp = _namespace({', '.join(f'*{a.name}' if a.kind == 'family' else a.name for a in arrays)}) if xp is None else xp"
+        )
     for a in plan.arguments:
         if a.kind in ("size", "index") and a.used:
-            lines.append(f'{a.name} = _size("{a.symbol}", {a.name})')
+            given = f'_size("{a.symbol}", {a.name})'
+            lines.append(f"{a.name} = len({a.count}) if {a.name} is None else {given}" if a.count else f"{a.name} = {given}")
             known.add(a.symbol)
     counts: dict[str, int] = {}
     for a in arrays:
@@ -234,40 +261,62 @@ def python_checks(plan: Plan, target: Target, used: set[str]) -> list[str]:
             for f in getattr(s, "free_symbols", ()):
                 counts[f.name] = counts.get(f.name, 0) + 1
     needed = used | {s for s, k in counts.items() if k > 1}
-    for a in sorted(arrays, key=lambda a: any(not isinstance(s, sp.Symbol | sp.Integer) for s in axes(a))):
+    for a in sorted(
+        arrays, key=lambda a: (a.kind == "family", any(not isinstance(s, sp.Symbol | sp.Integer) for s in axes(a)))
+    ):
         shape: list[str] = []
         found: list[tuple[str, str] | None] = []
+        one = one_of(a)
         for i, s in enumerate(axes(a)):
-            text, new, extra = axis(s, known, plan.names, f"{a.name}.shape[{i}]")
+            text, new, extra = axis(s, known, plan.names, f"{one}.shape[{i}]")
             shape.append("..." if i and s == axes(a)[0] and shape[0] == "None" else text)
             found.append(new)
             later += extra
             known |= {s.name for s in s.free_symbols if new}
         tuple_text = f"({shape[0]},)" if len(shape) == 1 else f"({', '.join(shape)})"
         xp = "xp, " if api else ""
-        lines.append(f'{a.name} = _array("{a.symbol}", {xp}{a.name}, "{a.text}", {tuple_text})')
+        if a.kind == "family":
+            check = f'lambda name, a: _array(name, {xp}a, "{a.text}", {tuple_text})'
+            lines.append(f'{a.name} = _family("{a.symbol}", {a.name}, {count_of(a, plan)}, {check})')
+        else:
+            lines.append(f'{a.name} = _array("{a.symbol}", {xp}{a.name}, "{a.text}", {tuple_text})')
         told = [f for f in found if f and f[0] in needed]
-        if len(told) == 2 and all(f[1] == f"{a.name}.shape[{i}]" for i, f in enumerate(told)):
-            lines.append(f"{plan.names[told[0][0]]}, {plan.names[told[1][0]]} = {a.name}.shape")
+        if len(told) == 2 and all(f[1] == f"{one}.shape[{i}]" for i, f in enumerate(told)):
+            lines.append(f"{plan.names[told[0][0]]}, {plan.names[told[1][0]]} = {one}.shape")
         else:
             lines += [f"{plan.names[n]} = {e}" for n, e in told]
     for a in plan.arguments:
         if a.kind == "number" and a.used:
-            like = f", {arrays[0].name if arrays else None}" if api else ""
+            like = f", {one_of(arrays[0]) if arrays else None}" if api else ""
             lines.append(f'{a.name} = _number("{a.symbol}", {"xp, " if api else ""}{a.name}{like})')
+        elif a.kind == "family" and a.used and not axes(a):
+            check = f"lambda name, a: _number(name, xp, a, {one_of(arrays[0]) if arrays else None})" if api else "_number"
+            lines.append(f'{a.name} = _family("{a.symbol}", {a.name}, {count_of(a, plan)}, {check})')
     return lines
 
 
+def count_of(a: Argument, plan: Plan) -> str:
+    """How many members a family has, as code."""
+    return "None" if a.count is None else polynomial(a.count, plan.names, "**")[0]
+
+
+def arrays_of(arguments: Sequence[Argument]) -> list[Argument]:
+    """The arguments that have axes, and are used."""
+    return [a for a in arguments if a.used and a.kind in ("matrix", "vector", "row", "family") and axes(a)]
+
+
+def one_of(a: Argument, first: str = "[0]") -> str:
+    """An array of an argument: itself, or the first of a family."""
+    return a.name + (first if a.kind == "family" else "")
+
+
 def axes(a: Argument) -> list[Any]:
-    if a.kind == "vector":
-        return [a.rows]
-    return [a.cols] if a.kind == "row" else [a.rows, a.cols]
+    """The sizes of an argument's axes: one of a vector or row, none of a number."""
+    return [s for s in (a.rows, a.cols) if s != 1]
 
 
 def axis(s: Any, known: set[str], names: Mapping[str, str], found: str) -> tuple[str, tuple[str, str] | None, list[str]]:
     """How one axis is checked: its expected size as code or None; the name and code of a size that it tells."""
-    from matcalc.output.code.writer import polynomial
-
     if isinstance(s, sp.Integer):
         return str(int(s)), None, []
     free = {f.name for f in s.free_symbols}
@@ -381,24 +430,27 @@ def matlab(plan: Plan, target: Target, name: str) -> str:
     checks: list[str] = []
     known: set[str] = set()
     counts: dict[str, int] = {}
-    arrays = [a for a in ordered(plan) if a.kind in ("matrix", "vector", "row", "number") and a.used]
+    arrays = [a for a in ordered(plan) if a.kind in ("matrix", "vector", "row", "number", "family") and a.used]
     for a in arrays:
         for s in (a.rows, a.cols):
             for f in s.free_symbols:
                 counts[f.name] = counts.get(f.name, 0) + 1
     known |= {a.symbol for a in plan.arguments if a.kind in ("size", "index")}
     needed = used | {s for s, k in counts.items() if k > 1}
-    for a in sorted(arrays, key=lambda a: any(not isinstance(s, sp.Symbol | sp.Integer) for s in (a.rows, a.cols))):
+    for a in sorted(
+        arrays, key=lambda a: (a.kind == "family", any(not isinstance(s, sp.Symbol | sp.Integer) for s in axes(a)))
+    ):
         shape: list[str] = []
         found: list[tuple[str, str]] = []
         for i, s in enumerate((a.rows, a.cols)):
-            text, new, _ = axis(s, known, plan.names, f"size({a.name}, {i + 1})")
+            text, new, _ = axis(s, known, plan.names, f"size({one_of(a, '{1}')}, {i + 1})")
             shape.append(f"size({a.name}, 1)" if i and s == a.rows and shape[0] == "NaN" else "NaN" if text == "None" else text)
             if new:
                 found.append((new[0], new[1].replace("//", "/")))
                 known |= {f.name for f in s.free_symbols}
         text = a.text if a.kind == "matrix" or a.kind == "row" else "a number" if a.kind == "number" else f"{a.text}×1"
-        checks.append(f"  {a.name} = array_('{a.symbol}', {a.name}, '{text}', [{', '.join(shape)}]);")
+        if a.kind != "family":
+            checks.append(f"  {a.name} = array_('{a.symbol}', {a.name}, '{text}', [{', '.join(shape)}]);")
         checks += [f"  {plan.names[n]} = {e};" for n, e in found if n in needed]
         if a.kind == "row":
             checks.append(f"  {a.name} = {a.name}(:);")
@@ -432,6 +484,7 @@ def julia(plan: Plan, target: Target, name: str) -> str:
         "matrix": "AbstractMatrix{<:AbstractFloat}",
         "row": "AbstractVector{<:AbstractFloat}",
         "family": "AbstractVector",
+        "function": "Any",
     }
     arguments = [a for a in ordered(plan) if a.used]
     head = f"function {name}({', '.join(f'{a.name}::{types[a.kind]}' for a in arguments)})"
@@ -439,21 +492,23 @@ def julia(plan: Plan, target: Target, name: str) -> str:
         head = "\n".join([f"function {name}(", *(f"    {a.name}::{types[a.kind]}," for a in arguments), ")"])
     checks: list[str] = []
     known: set[str] = {a.symbol for a in plan.arguments if a.kind in ("size", "index")}
-    arrays = [a for a in arguments if a.kind in ("matrix", "vector", "row")]
+    arrays = arrays_of(arguments)
     counts: dict[str, int] = {}
     for a in arrays:
         for s in axes(a):
             for f in s.free_symbols:
                 counts[f.name] = counts.get(f.name, 0) + 1
     needed = used | {s for s, k in counts.items() if k > 1}
-    for a in sorted(arrays, key=lambda a: any(not isinstance(s, sp.Symbol | sp.Integer) for s in axes(a))):
+    for a in sorted(
+        arrays, key=lambda a: (a.kind == "family", any(not isinstance(s, sp.Symbol | sp.Integer) for s in axes(a)))
+    ):
         for i, s in enumerate(axes(a)):
-            text, new, _ = axis(s, known, plan.names, f"size({a.name}, {i + 1})")
+            text, new, _ = axis(s, known, plan.names, f"size({one_of(a, '[1]')}, {i + 1})")
             if new:
                 known |= {f.name for f in s.free_symbols}
                 if new[0] in needed:
                     checks.append(f"    {plan.names[new[0]]} = {new[1].replace('//', '÷')}")
-            elif text != "None":
+            elif text != "None" and a.kind != "family":
                 message = f"{a.symbol} must be {a.text}, not $(join(size({a.name}), '×'))"
                 checks.append(f'    size({a.name}, {i + 1}) == {text} || throw(DimensionMismatch("{message}"))')
     returned = ", ".join(f"permutedims({o.name})" if o.kind == "row" else o.name for o in plan.outputs)
@@ -476,6 +531,3 @@ def julia(plan: Plan, target: Target, name: str) -> str:
     parts += helpers_of(code, target).values()
     head_line = f"# {plan.subject.title[:-1]}, for Julia; needs nothing but its standard library."
     return head_line + "\n\nusing LinearAlgebra\n\n" + "\n\n".join(parts) + "\n"
-
-
-FRAMES: Mapping[str, Callable[[Plan, Target, str], str]] = {"python": python, "matlab": matlab, "julia": julia}

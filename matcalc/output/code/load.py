@@ -59,7 +59,7 @@ def load(source: str, name: str, symbols: Mapping[str, str], idle: Iterable[str]
                 raise
             raise ArgumentShapeError("argument-shape", str(error)) from None
         except TypeError as error:
-            if " has entries of type " not in str(error) and " must be a real number" not in str(error):
+            if not any(t in str(error) for t in (" has entries of type ", " must be a real number", f"{name}() ")):
                 raise
             raise ArgumentTypeError("argument-type", str(error)) from None
 

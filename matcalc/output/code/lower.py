@@ -16,11 +16,12 @@ from sympy import S
 
 from matcalc.errors import UnsupportedError
 from matcalc.language.syntax import postorder
-from matcalc.output.code.chains import Element, Products, dense, diagonal, vector
+from matcalc.output.code.chains import LONGEST, Element, Products, dense, diagonal, vector
 from matcalc.output.code.values import ONE, Costs, Tape, Value, is_number, nonnegative
 from matcalc.terms.build import Terms, is_array
-from matcalc.terms.nodes import SumOver
+from matcalc.terms.nodes import ScalarFunction, SumOver
 from matcalc.terms.operations import TABLE
+from matcalc.terms.unknown import is_unknown
 from matcalc.terms.view import view
 
 # operations on dense matrices that targets offer or define, by the number of their array operands
@@ -76,10 +77,19 @@ class Term:
 class Lowering:
     """Lowers terms of one store on one tape."""
 
-    def __init__(self, terms: Terms, costs: Costs, *, syrk: bool, sizes: Iterable[str], invertible: Iterable[Any] = ()) -> None:
+    def __init__(
+        self,
+        terms: Terms,
+        costs: Costs,
+        *,
+        syrk: bool,
+        sizes: Iterable[str],
+        invertible: Iterable[Any] = (),
+        tape: Tape | None = None,
+    ) -> None:
         self.terms = terms
         symmetric = [n for n, words in terms.properties.items() if words & {"symmetric", "spd", "psd", "diagonal"}]
-        self.tape = Tape(costs, symmetric, syrk)
+        self.tape = Tape(costs, symmetric, syrk) if tape is None else tape
         self.positive = frozenset(n for n, words in terms.properties.items() if words & {"positive", "simplex", "onehot"})
         self.products = Products(self.tape, syrk=syrk, nonnegative=self.is_nonnegative)
         self.size_names = frozenset(sizes)
@@ -137,8 +147,7 @@ class Lowering:
             case sp.MatrixSymbol() | sp.Symbol() if node.name in self.bound:
                 return self.of_value(self.bound[node.name], rows, cols)
             case sp.MatrixSymbol():
-                loops = frozenset(i for i in self.indices if node.name.endswith(f"_{i}"))
-                return self.of_value(self.tape.input(node.name, vector((rows, cols)), loops), rows, cols)
+                return self.of_value(self.tape.input(node.name, vector((rows, cols)), self.loops_of(node.name)), rows, cols)
             case sp.Identity():
                 return Term(rows, cols, [diagonal(self.tape.spread(self.tape.number(ONE), (rows,)), rows)])
             case sp.OneMatrix():
@@ -154,7 +163,11 @@ class Lowering:
             return self.tape.make("index", (), node.name, (), host=False, loops=frozenset({node.name}))
         if node.name in self.size_names and node.name not in self.terms.properties and node.is_integer:
             return self.tape.size(node)
-        return self.tape.input(node.name, ())
+        return self.tape.input(node.name, (), self.loops_of(node.name))
+
+    def loops_of(self, name: str) -> frozenset[str]:
+        """The open sums of whose families a symbol is one."""
+        return frozenset(i for i in self.indices if name.endswith(f"_{i}"))
 
     def of_value(self, value: Value, rows: Any, cols: Any) -> Term:
         return Term(rows, cols, [dense(value, rows, cols, self.tape)], array=value)
@@ -298,6 +311,9 @@ class Lowering:
                 return self.add(terms, rows, cols)
             case "transpose":
                 inner = terms[0]
+                if inner.parts and inner.array is None and not inner.shared:
+                    flips = [Term(rows, cols, self.flip(e), c) for e, c in map(self.elements, inner.parts)]
+                    return Term(rows, cols, parts=flips)
                 if inner.array is not None or inner.parts is not None:
                     return self.of_value(tape.t(self.array(inner)), rows, cols)
                 elements, c = self.elements(inner)
@@ -318,7 +334,9 @@ class Lowering:
                 axis = int(data[0]) if data else 0
                 x = self.array(terms[0])
                 if x.rank == 1 and (axis == 0) != (cols == 1):  # each entry alone
-                    return Term(rows, cols, [Element("ones", rows, cols, key=("ones", rows, cols), flipped=("ones", cols, rows))])
+                    return Term(
+                        rows, cols, [Element("ones", rows, cols, key=("ones", rows, cols), flipped=("ones", cols, rows))]
+                    )
                 return self.of_value(tape.make("softmax", (self.full(x),), None if x.rank == 1 else axis, x.shape), rows, cols)
             case "commutation":
                 m, n = data
@@ -330,11 +348,9 @@ class Lowering:
                     Element("unit", rows, cols, value, None, ("unit", id(value), rows), ("unit-t", id(value), rows))
                 )
             case "vec":
-                return self.of_value(tape.make("vec", (self.full(self.array(terms[0])),), None, vector((rows, cols))), rows, cols)
+                return self.of_value(tape.vec(self.array(terms[0]), rows), rows, cols)
             case "unvec":
-                return self.of_value(
-                    tape.make("unvec", (self.full(self.array(terms[0])),), (rows, cols), (rows, cols)), rows, cols
-                )
+                return self.of_value(tape.unvec(self.array(terms[0]), (rows, cols)), rows, cols)
             case "pinv":
                 return self.pinv(operands[0], terms[0], rows, cols)
             case "blocks":
@@ -347,6 +363,8 @@ class Lowering:
             arrays = tuple(self.two_axes(self.array(t), t) for t in terms[: OPAQUE[op]])
             parameters = tuple(data) if data else None
             return self.of_value(tape.make(op, arrays, parameters, vector((rows, cols))), rows, cols)
+        if is_unknown(op):
+            return self.of_value(self.unknown(op, operands, vector((rows, cols))), rows, cols)
         raise UnsupportedError("no-code", f"there is no code for `{op}`", hint="define it by other operations of the language")
 
     def of_element(self, e: Element) -> Term:
@@ -373,25 +391,45 @@ class Lowering:
         return elements, c
 
     def distributed(self, operands: tuple[Any, ...], rows: Any, cols: Any) -> Term | None:
-        """A⁻¹ (c I + u v') as c A⁻¹ + (A⁻¹ u) v': one inverse instead of a solution for a whole matrix."""
-        if len(operands) != 2:
-            return None
-        left, right = (self.made[a] for a in operands)
-        inv, other = (left, right) if right.parts else (right, left)
-        if len(inv.elements) != 1 or inv.elements[0].kind != "inv" or not other.parts or other.shared or other.array is not None:
-            return None
-        sums = other.parts
-        eyes = [p for p in sums if (d := self.as_diagonal(p)) is not None and d.op == "spread"]
-        if len(eyes) != 1 or any(p not in eyes and all(1 not in (e.rows, e.cols) for e in p.elements) for p in sums):
-            return None
-        parts: list[Term] = []
-        for p in sums:
-            elements, c = self.elements(p)
-            if p in eyes:
-                parts.append(Term(rows, cols, inv.elements, c))
-            else:
-                parts.append(Term(rows, cols, [*inv.elements, *elements] if inv is left else [*elements, *inv.elements], c))
-        return Term(rows, cols, parts=parts)
+        """A' (diag(p) − p p') A as A' diag(p) A − (A' p) (A' p)', where that costs less: no sum of diagonals and outer products
+        is formed."""
+        for k, a in enumerate(operands):
+            inner = self.made[a]
+            if not inner.parts or inner.shared or inner.array is not None or self.as_diagonal(inner) is not None:
+                continue
+            (before, b), (after, c) = self.chain(operands[:k]), self.chain(operands[k + 1 :])
+            thin = [
+                self.as_diagonal(p) is not None or p.array is None and any(1 in (e.rows, e.cols) for e in p.elements)
+                for p in inner.parts
+            ]
+            if not all(thin):
+                continue
+            whole = Element("dense", inner.rows, inner.cols)
+            formed = sum(self.form_cost(p) for p in inner.parts) + self.plan_cost([*before, whole, *after])
+            parts, cost, entries = [], 0.0, self.tape.costs.entries
+            for p in inner.parts:
+                elements, d = self.elements(p)
+                if all(e.kind == "diag" and e.value and e.value.op == "spread" for e in elements):
+                    elements, eyes = [], elements
+                    for e in eyes:
+                        assert e.value is not None
+                        d = e.value.args[0] if d is None else self.tape.mul(d, e.value.args[0])
+                chain = [*before, *elements, *after]
+                scale = [x for x in (b, d, c) if x is not None]
+                parts.append(Term(rows, cols, chain, self.tape.product(scale) if scale else None))
+                cost += self.plan_cost(chain) + entries((rows, cols))
+            if cost < (formed + entries((inner.rows, inner.cols)) * len(parts)) * (1 - 1e-9):
+                return Term(rows, cols, parts=parts)
+        return None
+
+    def plan_cost(self, elements: list[Element]) -> float:
+        """Floating-point operations of a product, half of them for a symmetric one."""
+        if len(elements) > LONGEST:
+            return 1e300
+        n = len(elements)
+        cost = self.products.plan(elements)[0, n - 1][0] if n > 1 else self.products.form_cost(elements[0])
+        even = self.tape.syrk and n > 1 and all(elements[i].flipped == elements[n - 1 - i].key for i in range(n // 2))
+        return cost / 2 if even else cost
 
     def add(self, terms: list[Term], rows: Any, cols: Any) -> Term:
         return Term(rows, cols, parts=terms)
@@ -402,7 +440,9 @@ class Lowering:
         if diag is not None:
             return self.products.array(diagonal(diag, term.rows))
         parts = term.parts or []
-        diags = [d for p in parts if p.array is None and (d := self.as_diagonal(p)) is not None] if term.rows == term.cols else []
+        diags = (
+            [d for p in parts if p.array is None and (d := self.as_diagonal(p)) is not None] if term.rows == term.cols else []
+        )
         if len(diags) > 1:
             rest = [self.array(p) for p in parts if p.array is not None or self.as_diagonal(p) is None]
             return self.tape.total([*rest, self.products.array(diagonal(self.tape.total(diags), term.rows))])
@@ -538,10 +578,10 @@ class Lowering:
             a, b = self.elements(left), self.elements(right)
             first, second = (a[0], b[0]) if not flipped else (self.flip(a[0]), self.flip(b[0]))
             (r, s), (u, v) = ((m, n), (p, q)) if not flipped else ((n, m), (q, p))
-            matrix = tape.make("unvec", (x,), (v, s), vector((v, s)))
+            matrix = tape.unvec(x, (v, s))
             c = a[1] if b[1] is None else b[1] if a[1] is None else tape.mul(a[1], b[1])  # the numbers in front
             made = self.products.value([*second, dense(matrix, v, s, tape), *self.flip(first)], c)
-            return tape.make("vec", (made,), None, (r * u,)) if made.rank == 2 else made
+            return tape.vec(made, r * u)
 
         def form(c: Value | None = None) -> Value:
             return self.kron_array(left, right, rows, cols, c)
@@ -573,7 +613,7 @@ class Lowering:
             return tape.make("eye_kron", (self.two_axes(tape.mul(b.args[0], self.array(left)), left),), right.rows, shape)
         x, y = self.full(self.array(left)), self.full(self.array(right))
         if x.rank == y.rank == 1 and len(shape) == 1:
-            return tape.make("vec", (tape.outer(y, x),), None, shape)
+            return tape.vec(tape.outer(y, x), shape[0])
         return tape.make("kron", (self.two_axes(x, left), self.two_axes(y, right)), None, shape)
 
     def two_axes(self, x: Value, term: Term) -> Value:
@@ -661,7 +701,7 @@ class Lowering:
         if op in ("add", "mul", "hpower") or op in TABLE and TABLE[op].entrywise:
             constants = [self.number_of(a) for a in operands if not is_array(a)]
             if len(constants) == len(operands) and all(c.op == "number" for c in constants):
-                return tape.number(node)
+                return tape.number(exact(node))
         match op:
             case "add":
                 parts = sorted(operands, key=lambda a: bool(a.is_Number))
@@ -691,7 +731,13 @@ class Lowering:
             return tape.function(op, self.number_of(operands[0]))
         if op in OPAQUE:
             return tape.make(op, tuple(self.two_axes(self.array(self.made[a]), self.made[a]) for a in operands[: OPAQUE[op]]))
+        if is_unknown(op):
+            return self.unknown(op, operands, ())
         raise UnsupportedError("no-code", f"there is no code for `{op}`", hint="define it by other operations of the language")
+
+    def unknown(self, op: str, operands: tuple[Any, ...], shape: tuple[Any, ...]) -> Value:
+        """An unknown function or a derivative of one, which the caller brings along as a function."""
+        return self.tape.make("apply", tuple(self.array(self.made[a]) for a in operands), op, shape, host=False)
 
     def scalar_product(self, operands: Iterable[Any]) -> Value:
         powers = []
@@ -715,7 +761,9 @@ class Lowering:
             return tape.make("det", (a,))
         if self.definite(node):  # log det A = 2 Σ log L_ii
             lower = tape.make("chol", (a,), None, a.shape)
-            return tape.mul(tape.number(S(2)), tape.sum(tape.function("log", tape.make("diagonal", (lower,), None, a.shape[:1]))))
+            return tape.mul(
+                tape.number(S(2)), tape.sum(tape.function("log", tape.make("diagonal", (lower,), None, a.shape[:1])))
+            )
         return tape.make("logdet", (a,))
 
     def trace(self, term: Term) -> Value:
@@ -755,7 +803,12 @@ class Lowering:
         if whole is not None and whole[0] < best[0]:
             return tape.trace(products.value(double[whole[1] : whole[1] + n]))
         _, i, j = best
-        left_, right_ = products.element(double[i:j]), products.element(double[j : i + n])
+        left_, rest = products.element(double[i:j]), double[j : i + n]
+        if len(rest) > 1 and left_.kind == "dense" and products.known(rest) is None:
+            turned = products.element(self.flip(rest))  # as the transpose: both are then read in the same order
+            if turned.kind == "dense":
+                return tape.vdot(products.array(left_), products.array(turned))
+        right_ = products.element(rest)
         if left_.kind == "diag" or right_.kind == "diag":
             d, other = (left_, right_) if left_.kind == "diag" else (right_, left_)
             assert d.value is not None
@@ -798,6 +851,15 @@ class Lowering:
         loops = (inner.loops | lower.loops | upper.loops) - {name}
         value = self.tape.make("loop", (lower, upper, inner), name, vector((rows, cols)), host=False, loops=loops)
         return self.of_value(value, rows, cols)
+
+
+def exact(c: Any) -> Any:
+    """A constant as a number of sympy's, which has no value for functions of ours."""
+    if not c.has(ScalarFunction):
+        return c
+    from matcalc.numerics.evaluate import evaluate
+
+    return sp.Float(float(evaluate(c, {}, {})[0, 0]))
 
 
 def exponent_of_logistic(a: Value) -> Value | None:

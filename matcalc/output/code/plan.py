@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy as sp
@@ -24,12 +24,13 @@ from matcalc.output.code.values import Costs, Value
 from matcalc.terms.build import Terms, is_array
 from matcalc.terms.view import build_node, size_symbol, view
 
+GIVEN = ("size", "index", "function")  # arguments that are no arrays
 VIEWS = frozenset({"t", "diagonal", "column", "line", "vec", "unvec", "col", "row"})
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument: `kind` is number, vector, row, matrix, family (of arrays, by an index), size or index."""
+    """One argument: `kind` is number, vector, row, matrix, family (of arrays, by an index), function, size or index."""
 
     symbol: str
     name: str  # as it is written in code
@@ -38,6 +39,7 @@ class Argument:
     cols: Any
     text: str  # its shape, as people write it
     used: bool = True
+    count: Any = None  # how many members a family has; of a size, the family whose members it counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +93,33 @@ def plan(subject: Subject, target: Target, sizes: Mapping[str, int]) -> Plan:
     costs = Costs(check_sizes(sizes, typed, size_names), frozenset(store.larger))
     invertible = needs_inverse(store, [e for _, e in (*subject.lines, *wanted)])
     best: tuple[float, list[Value], Lowering, dict[str, Value]] | None = None
-    for order in (wanted, wanted[::-1]) if len(wanted) == 2 and not subject.lines else (wanted,):
-        low = Lowering(store, costs, syrk=target.syrk, sizes=size_names, invertible=invertible)
+
+    def tried(low: Lowering, order: Sequence[tuple[str, Any]]) -> list[Value]:
+        """The outputs, lowered in an order; kept if that is the cheapest so far."""
+        nonlocal best
         for name, e in subject.lines:
             low.bound[name] = low.lower([e])[0]
         made = dict(zip([n for n, _ in order], low.lower([e for _, e in order]), strict=True))
-        values = [balanced(low, made[n], e, subject.symmetric and n != "value") for n, e in wanted]
+        plain = [balanced(low, made[n], e, subject.symmetric and n != "value") for n, e in wanted]
         lines = [n for n, v in low.bound.items() if v.args]
-        expanded = expand(low.tape, [*values, *(low.bound[n] for n in lines)], target.native)
+        expanded = expand(low.tape, [*plain, *(low.bound[n] for n in lines)], target.native)
         values = expanded[: len(wanted)]
         if target.views:
             values = [low.tape.make("copy", (v,), None, v.shape) if aliased(v) else v for v in values]
         total = work(low, values)
         if best is None or total < best[0] * (1 - 1e-9):
             best = total, values, low, dict(zip(lines, expanded[len(wanted) :], strict=True))
+        return plain
+
+    for order in (wanted, wanted[::-1]) if len(wanted) == 2 and not subject.lines else (wanted,):
+        low = Lowering(store, costs, syrk=target.syrk, sizes=size_names, invertible=invertible)
+        plain = tried(low, order)
+        needed = outside_numbers(plain)
+        runs = {k: v for k, v in low.products.runs.items() if v in needed}
+        if runs and not subject.lines:  # once more, now that traces can use the products that are needed anyway
+            again = Lowering(store, costs, syrk=target.syrk, sizes=size_names, invertible=invertible, tape=low.tape)
+            again.products.runs.update(runs)
+            tried(again, order)
     assert best is not None
     _, values, low, bound = best
     outputs = tuple(Output(n, v, *store.shape(e)) for (n, e), v in zip(wanted, values, strict=True))
@@ -139,6 +154,11 @@ def aliased(v: Value) -> bool:
     while v.op in VIEWS:
         v = v.args[0]
     return v.rank > 0 and v.op == "input" or v.op == "spread" and v.args[0].rank > 0
+
+
+def outside_numbers(roots: Sequence[Value]) -> set[Value]:
+    """The values that some outputs need, but for those inside numbers."""
+    return set(postorder([r for r in roots if r.rank], lambda v: tuple(a for a in v.args if a.rank)))
 
 
 def work(low: Lowering, values: Sequence[Value]) -> float:
@@ -248,25 +268,67 @@ def arguments_of(
             text = "×".join(str(s) for s in (rows, cols) if s != 1) or "scalar"
             arguments.append(argument(symbol, named(symbol), rows, cols, text, bool(v.loops)))
     for v in used:
+        if v.op == "apply" and v.data not in names:
+            name, text = function_argument(v.data)
+            names[v.data] = sanitized(name, taken)
+            taken.add(names[v.data])
+            arguments.append(Argument(name, names[v.data], "function", sp.S.One, sp.S.One, text))
         if v.op == "input_index" and all(a.symbol != v.data for a in arguments):
             arguments.append(Argument(v.data, named(v.data), "index", sp.S.One, sp.S.One, "an index, counted from 1"))
     for s in sorted(size_names):
         named(s)
     needed = {s for v in used for s in sizes_in(v)}
     from_arrays = {s for a in arguments if a.kind in ("vector", "row", "matrix", "family") for s in known_sizes(a)}
+    counts = family_counts(used)
+    counted = {c.name: f for f, c in reversed(counts.items()) if isinstance(c, sp.Symbol)}
     for s in sorted(needed - from_arrays):
-        arguments.append(Argument(s, names[s], "size", sp.S.One, sp.S.One, "a size"))
+        arguments.append(Argument(s, names[s], "size", sp.S.One, sp.S.One, "a size", count=names.get(counted.get(s, ""))))
     final = []
     have: set[str] = set()
     for a in arguments:
-        if a.symbol in inputs or a.kind in ("size", "index"):
+        if a.symbol in inputs or a.kind in GIVEN:
             have |= known_sizes(a)
     for a in arguments:
-        idle = a.symbol not in inputs and a.kind not in ("size", "index") and not (known_sizes(a) & needed - have)
+        idle = a.symbol not in inputs and a.kind not in GIVEN and not (known_sizes(a) & needed - have)
         if not idle:
             have |= known_sizes(a)
-        final.append(Argument(a.symbol, a.name, a.kind, a.rows, a.cols, a.text, not idle))
+        final.append(replace(a, used=not idle, count=counts.get(a.symbol, a.count)))
     return tuple(final), names
+
+
+def family_counts(used: Sequence[Value]) -> dict[str, Any]:
+    """How many members the sums need of each family."""
+    found: dict[str, Any] = {}
+    for v in used:
+        if v.op == "loop" and v.args[0].op == "number" and v.args[0].data == 1 and v.args[1].op in ("size", "number"):
+            for w in topological([v.args[2]]):
+                if w.op == "input" and v.data in w.loops:
+                    count = v.args[1].data
+                    found[w.data] = count if found.get(w.data, count) == count else None
+    return {f: c for f, c in found.items() if c is not None}
+
+
+def function_argument(op: str) -> tuple[str, str]:
+    """The argument that stands for an unknown function or a derivative of one: its name, and what it is."""
+    if op.startswith("∇_"):
+        slot, f = op[2:].split(" ")
+        return f"grad{slot}_{f}", f"the gradient of {f} by its argument {slot}"
+    if op.endswith("."):
+        f = op.rstrip(".").rstrip("'")
+        k = len(op) - len(f) - 1
+        return (
+            "d" + (str(k) if k > 1 else "") if k else ""
+        ) + f, f"the derivative {op[:-1]} entry by entry" if k else "a function entry by entry"
+    marks = (
+        ("∇²", "hess_", "the Hessian of {} by the vec"),
+        ("∇", "grad_", "the gradient of {}"),
+        ("∂", "jac_", "the Jacobian of {}"),
+    )
+    for mark, prefix, text in marks:
+        if op.startswith(mark):
+            return prefix + op[len(mark) :], text.format(op[len(mark) :])
+    name = op.removeprefix("→").removeprefix("L:")
+    return (f"{name[:-1]}_adj", f"the adjoint of {name[:-1]}") if name.endswith("*") else (name, "a function")
 
 
 def shape_in(store: Terms, exprs: Sequence[Any], symbol: str) -> tuple[Any, Any] | None:
@@ -284,8 +346,6 @@ def argument(symbol: str, name: str, rows: Any, cols: Any, text: str, family: bo
 
 def known_sizes(a: Argument) -> set[str]:
     """The size names that an array tells."""
-    if a.kind == "family":
-        return set()
     return {s.name for s in (a.rows, a.cols) if isinstance(s, sp.Symbol)} | {
         s.name for s in (a.rows, a.cols) if not isinstance(s, sp.Symbol) and len(s.free_symbols) == 1 for s in s.free_symbols
     }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from matcalc.errors import UnsupportedError
+from matcalc.output.code.frame import axes
 from matcalc.output.code.plan import Plan
 from matcalc.output.code.targets import Target
 
@@ -50,7 +51,11 @@ def selftest(result: Any, plan: Plan, target: Target, name: str) -> str:
     for a in plan.arguments:
         if a.symbol not in values:
             values[a.symbol] = point.dims.get(a.symbol, 1)
-    return {"python": python, "julia": julia, "matlab": matlab}[target.family](plan, variables, values, directions, target, name)
+    if any(a.kind == "function" for a in plan.arguments):
+        raise UnsupportedError("no-self-test", "there is no self-test with unknown functions", hint="define them")
+    return {"python": python, "julia": julia, "matlab": matlab, "cpp": cpp}[target.family](
+        plan, variables, values, directions, target, name
+    )
 
 
 def implied(properties: frozenset[str]) -> str | None:
@@ -98,7 +103,7 @@ def data(typed: Any, point: Point, variables: list[Variable]) -> tuple[dict[str,
     for symbol in list(found):
         members = [point.env[f"{symbol}@{i}"] for i in range(1, 100) if f"{symbol}@{i}" in point.env]
         if members:
-            found[symbol] = [entries(a, 3) for a in members]
+            found[symbol] = [round(float(a[0, 0]), 3) if a.shape == (1, 1) else entries(a, 3) for a in members]
     directions: list[Any] = []
     for v in variables:
         like = point.env.get(v.symbol, np.ones((1, 1)))
@@ -137,7 +142,7 @@ def python(
     make = LIBRARY[target.name]
 
     def literal(x: Any) -> str:
-        if depth(x) == 3:
+        if depth(x) in (1, 3):
             return f"[{', '.join(literal(a) for a in x)}]"
         if depth(x) == 2 and all(len(row) == 1 for row in x):
             return make.format([row[0] for row in x])
@@ -212,7 +217,7 @@ def matlab(
     lines = ["", "%!test"]
     for a in used:
         x = values[a.symbol]
-        lines.append(f"%! {a.name} = {'{' + ', '.join(rows(m) for m in x) + '}' if depth(x) == 3 else rows(x)};")
+        lines.append(f"%! {a.name} = {'{' + ', '.join(rows(m) for m in x) + '}' if depth(x) in (1, 3) else rows(x)};")
     arguments = ", ".join(a.name for a in used)
     outs = [f"g{i}" for i in range(1, len(variables) + 1)]
     lines.append(f"%! [f, {', '.join(outs)}] = {name}({arguments});")
@@ -241,11 +246,13 @@ def matlab(
     return "\n".join(lines) + "\n"
 
 
-def julia(plan: Plan, variables: list[Variable], values: dict[str, Any], directions: list[Any], target: Target, name: str) -> str:
+def julia(
+    plan: Plan, variables: list[Variable], values: dict[str, Any], directions: list[Any], target: Target, name: str
+) -> str:
     used = [a for a in plan.arguments if a.used]
 
     def literal(x: Any) -> str:
-        if depth(x) == 3:
+        if depth(x) in (1, 3):
             return f"[{', '.join(literal(a) for a in x)}]"
         if depth(x) == 2 and (len(x) == 1 or len(x[0]) == 1):
             return f"[{', '.join(repr(v) for v in flat(x))}]"
@@ -276,7 +283,9 @@ def julia(plan: Plan, variables: list[Variable], values: dict[str, Any], directi
             "quadratic": "g",
         }[v.kind]
         slope = (
-            f"(moved({h}) - 2 * moved(0.0) + moved(-{h})) / {h}^2" if second else f"(moved({h}) - moved(-{h})) / {float(h) * 2:g}"
+            f"(moved({h}) - 2 * moved(0.0) + moved(-{h})) / {h}^2"
+            if second
+            else f"(moved({h}) - moved(-{h})) / {float(h) * 2:g}"
         )
         lines += [
             "    let d = " + literal(d),
@@ -290,3 +299,63 @@ def julia(plan: Plan, variables: list[Variable], values: dict[str, Any], directi
             "    end",
         ]
     return "\n".join([*lines, "end"]) + "\n"
+
+
+# ---------------------------------------------------------------- C++
+
+CPP_HELPERS = """
+inline Eigen::MatrixXd test_(double x) { return Eigen::MatrixXd::Constant(1, 1, x); }
+inline Eigen::MatrixXd test_(const Eigen::MatrixXd& x) { return x; }
+inline Eigen::VectorXd test_vec_(const Eigen::MatrixXd& x) { return Eigen::Map<const Eigen::VectorXd>(x.data(), x.size()); }
+"""
+
+
+def cpp(plan: Plan, variables: list[Variable], values: dict[str, Any], directions: list[Any], target: Target, name: str) -> str:
+    def literal(x: Any) -> str:
+        if depth(x) in (1, 3):
+            return f"{{{', '.join(literal(a) for a in x)}}}"
+        if not isinstance(x, list):
+            return repr(x)
+        narrow = len(x) == 1 or len(x[0]) == 1
+        if narrow and len(x) == len(x[0]) == 1:
+            return repr(x[0][0])
+        size = f"Eigen::VectorXd({max(len(x), len(x[0]))})" if narrow else f"Eigen::MatrixXd({len(x)}, {len(x[0])})"
+        return f"({size} << {', '.join(repr(v) for row in x for v in row)}).finished()"
+
+    used = [a for a in plan.arguments if a.used]
+    lines = ["", "// The self-test: the derivative against differences of the value. The exit status is 1 if it fails.", "int main() {"]
+    for a in used:
+        x = values[a.symbol]
+        kind = {"number": "double", "family": f"std::vector<{('double', 'Eigen::VectorXd', 'Eigen::MatrixXd')[len(axes(a))]}>"}
+        lines.append(f"  const {kind.get(a.kind, 'auto')} {a.name} = {literal(x)};")
+    arguments = ", ".join(a.name for a in used)
+    for i, (v, d) in enumerate(zip(variables, directions, strict=True)):
+        second = v.kind in SECOND
+        h, limit = LIMIT[second]
+        moved = ", ".join(f"{a.name} + t * d" if a.symbol == v.symbol else a.name for a in used)
+        lower = v.once and v.structure in ("symmetric", "skew")
+        entries = "g" if not lower else "test_(g.triangularView<Eigen::Lower>().toDenseMatrix())"
+        inner = f"test_(test_vec_({entries}).dot(test_vec_(test_(d))))"
+        claim = {
+            "gradient": inner,
+            "derivative": "g",
+            "differential": "g",
+            "jacobian": "g * test_vec_(test_(d))",
+            "hessian": "test_vec_(test_(d)).transpose() * g * test_vec_(test_(d))",
+            "hvp": inner,
+            "quadratic": "g",
+        }[v.kind]
+        slope = f"(moved({h}) - 2 * moved(0) + moved(-{h})) / ({h} * {h})" if second else f"(moved({h}) - moved(-{h})) / {float(h) * 2:g}"
+        lines += [
+            "  {",
+            f"    const auto d = {literal(d)};",
+            f"    const auto moved = [&](double t) {{ return test_(std::get<0>({name}({moved}))); }};",
+            f"    const Eigen::MatrixXd g = test_(std::get<{i + 1}>({name}({arguments})));",
+            f"    const Eigen::MatrixXd claimed = {claim};",
+            f"    const Eigen::VectorXd slope = test_vec_({slope});",
+            "    const double error = (test_vec_(claimed) - slope).cwiseAbs().maxCoeff() / std::max(1.0, slope.cwiseAbs().maxCoeff());",
+            f'    std::printf("{v.kind} by {v.symbol}, along a direction: relative error %.1e\\n", error);',
+            f"    if (!(error < {limit})) return 1;",
+            "  }",
+        ]
+    return "\n#include <cstdio>\n" + CPP_HELPERS + "\n".join([*lines, "  return 0;", "}"]) + "\n"

@@ -49,7 +49,9 @@ ENTRYWISE = frozenset(
 )
 ARITHMETIC = frozenset({"add", "sub", "mul", "div", "pow", "logaddexp", "maximum"})
 # values that are never negative, whatever their arguments
-NONNEGATIVE = frozenset({"exp", "abs", "sqrt", "sigmoid", "relu", "softplus", "Phi", "step", "softmax", "sumsq", "ones", "size"})
+NONNEGATIVE = frozenset(
+    {"exp", "abs", "sqrt", "sigmoid", "relu", "softplus", "Phi", "step", "softmax", "sumsq", "ones", "size"}
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,11 +181,15 @@ class Tape:
 
     def col(self, v: Value) -> Value:
         """A vector as a column to be broadcast over columns."""
+        if v.op == "spread" and v.args[0].rank == 0:
+            return self.spread(v.args[0], (v.shape[0], ONE))
         if v.op == "neg":
             return self.neg(self.col(v.args[0]))
         return v if v.rank == 0 else self.make("col", (v,), None, (v.shape[0], ONE))
 
     def row(self, v: Value) -> Value:
+        if v.op == "spread" and v.args[0].rank == 0:
+            return self.spread(v.args[0], (ONE, v.shape[0]))
         if v.op == "neg":
             return self.neg(self.row(v.args[0]))
         return v if v.rank == 0 else self.make("row", (v,), None, (ONE, v.shape[0]))
@@ -193,6 +199,20 @@ class Tape:
         if a.op == "spread":
             a = a.args[0]
         return a if a.shape == tuple(shape) else self.make("spread", (a,), tuple(shape), tuple(shape), host=False)
+
+    def vec(self, a: Value, n: Size) -> Value:
+        """The columns of a matrix one below the other."""
+        if a.rank < 2:
+            return a
+        return a.args[0] if a.op == "unvec" else self.make("vec", (a,), None, (n,))
+
+    def unvec(self, x: Value, shape: tuple[Size, ...]) -> Value:
+        """The matrix whose columns stand one below the other in x."""
+        if ONE in shape:
+            return x
+        if x.op == "vec" and x.args[0].shape == tuple(shape):
+            return x.args[0]
+        return self.make("unvec", (x,), tuple(shape), tuple(shape))
 
     def dense(self, a: Value) -> Value:
         """Rows and columns as vectors again, for operations that aren't entrywise."""
@@ -222,10 +242,8 @@ class Tape:
             return a.args[0]
         if a.op == "sub":
             return self.sub(a.args[1], a.args[0])
-        if a.op in ("mul", "div") and a.args[0].op == "number":
-            return self.entrywise(a.op, self.number(-a.args[0].data), a.args[1])
-        if a.op in ("mul", "div") and a.args[0].op == "neg":
-            return self.entrywise(a.op, a.args[0].args[0], a.args[1])
+        if a.op in ("mul", "div") and (a.args[0].op in ("number", "neg") or negative(a)):
+            return (self.mul if a.op == "mul" else self.div)(self.neg(a.args[0]), a.args[1])
         return self.entrywise("neg", a)
 
     def add(self, a: Value, b: Value) -> Value:
@@ -237,13 +255,13 @@ class Tape:
             return a
         if a.op == b.op == "number":
             return self.number(a.data + b.data)
-        if b.op == "neg":
-            return self.sub(a, b.args[0])
+        if b.op == "neg" or b.op == "number" and b.data.is_negative:
+            return self.sub(a, self.neg(b))
         if a.op == "neg":
             return self.sub(b, a.args[0])
-        if b.op in ("mul", "div") and b.args[0].op == "number" and b.args[0].data.is_negative:
+        if b.op in ("mul", "div") and negative(b):
             return self.sub(a, self.neg(b))
-        if a.op in ("mul", "div") and a.args[0].op == "number" and a.args[0].data.is_negative:
+        if a.op in ("mul", "div") and negative(a):
             return self.sub(b, self.neg(a))
         if self.known("add", b, a):
             a, b = b, a
@@ -344,6 +362,9 @@ class Tape:
             return self.spread(self.number(ONE), a.shape)
         if k == 1:
             return a
+        if a.op == "sqrt" and k.is_Integer and k > 2:
+            half = self.power(a.args[0], Integer(k // 2))
+            return self.mul(half, a) if k % 2 else half
         if a.op == "number" and k.is_Number and (a.data > 0 or k.is_Integer):
             return self.number(a.data**k)
         if k.is_Number and k.is_negative:
@@ -354,7 +375,7 @@ class Tape:
             if a.op == "sqrt":
                 return a.args[0]
             return self.entrywise("pow2", a.args[0] if a.op in ("abs", "neg") else a)
-        if k.is_Integer and k in (3, 4):
+        if k.is_Integer and k in (3, 4) and a.rank:  # of arrays, faster than a power
             square = self.power(a, Integer(2))
             return self.mul(a, square) if k == 3 else self.power(square, Integer(2))
         if k.is_Rational and k.q == 2 and k.p in (3, 5):
@@ -384,11 +405,13 @@ class Tape:
         return self.entrywise(op, a)
 
     def _log(self, a: Value) -> Value | None:
-        """log of 1 + e^x, e^x + e^y, σ(x), 1 − σ(x), 1 + x, e^x, |det|."""
+        """log of 1 + e^x, e^x + e^y, σ(x), 1 − σ(x), 1 + x, e^x, softmax(x), |det|."""
         if a.op == "exp":
             return a.args[0]
         if a.op == "sigmoid":
             return self.neg(self.function("softplus", self.neg(a.args[0])))
+        if a.op == "softmax":
+            return self.make("logsoftmax", a.args, a.data, a.shape)
         if a.op == "abs" and a.args[0].op == "det":
             return self.make("logabsdet", a.args[0].args, None, ())
         if a.op == "det":
@@ -422,6 +445,8 @@ class Tape:
             return b
         if b.op == "eye":
             return a
+        if a.op == "t" and b.op == "t":
+            return self.t(self.matmul(b.args[0], a.args[0]))
         # numbers come out of products, signs too
         if b.rank == 1:
             if a.op == "neg" or b.op == "neg":
@@ -585,6 +610,8 @@ class Tape:
                 a.op == "input"
                 and a.data in self.declared
                 or is_gram(a)
+                or a.op == "matmul"
+                and self._palindrome(factors(a))
                 or self.symmetric(a)
                 or a.op in EVEN
                 and self._evenly(a, self.equals_transpose)
@@ -593,6 +620,15 @@ class Tape:
             )
             self._equal[a] = got
         return got
+
+    def _palindrome(self, chain: list[Value]) -> bool:
+        """X' S X with a symmetric S, and its like."""
+        if len(chain) % 2 and not self.equals_transpose(chain[len(chain) // 2]):
+            return False
+        return all(
+            swapped(a, b) or a is b and self.equals_transpose(a)
+            for a, b in zip(chain[: len(chain) // 2], chain[::-1], strict=False)
+        )
 
     def _evenly(self, a: Value, test: Callable[[Value], bool]) -> bool:
         """For an entrywise operation: whether its arguments are symmetric, or swap places in the transpose."""
@@ -607,6 +643,11 @@ EVEN = ENTRYWISE | ARITHMETIC | {"pow2"}
 def swapped(a: Value, b: Value) -> bool:
     """Whether one is the transpose of the other."""
     return a.op == "t" and a.args[0] is b or b.op == "t" and b.args[0] is a
+
+
+def factors(a: Value) -> list[Value]:
+    """The factors of a product of matrices."""
+    return [f for x in a.args for f in factors(x)] if a.op == "matmul" else [a]
 
 
 def is_gram(a: Value) -> bool:
@@ -635,7 +676,7 @@ def negative(a: Value) -> bool:
         return negative(a.args[0])
     if a.op == "number":
         return bool(a.data.is_negative)
-    return a.op == "neg" or a.op in ("mul", "div") and negative(a.args[0]) and a.args[0].op == "number"
+    return a.op == "neg" or a.op in ("mul", "div") and a.args[0].rank == 0 and negative(a.args[0])
 
 
 def nonnegative(a: Value, positive: Callable[[str], bool] = lambda _: False) -> bool:

@@ -16,13 +16,17 @@ from sympy import Integer, Number, Rational, Symbol
 from matcalc.errors import UnsupportedError
 from matcalc.output.code.expand import topological
 from matcalc.output.code.targets import ADD, ATOM, FACTOR, MATMUL, MUL, TARGETS, Target
-from matcalc.output.code.values import Value
+from matcalc.output.code.values import ONE, Value
 
 LINE = 72  # the longest expression inside another one
+TWICE = {"python": (".T.T",), "cpp": (".transpose().transpose()", ".matrix().array()")}  # there and back again
+CPP_TYPES = ("double", "Eigen::VectorXd", "Eigen::MatrixXd")
 LEAVES = frozenset({"input", "number", "size", "index", "input_index"})
+PLAIN = frozenset({"matmul", "block", "kron", "unvec"})  # what takes rows and columns as they are
 FREE = frozenset({"t", "col", "row", "neg"})  # cheap enough to be written again
-FIELD = re.compile(r"\{(\d+)([ab]?)(?::([\d@]+))?\}")
-NAMED = re.compile(r"\{(s|d|i)(\d)\}")
+FIELD = re.compile(
+    r"\{(\d+)(?::([\d@]+))?\}|\{(s|d|i)(\d)\}|\{(d|shape|like|type|list|lines|rows|grid|torchgrid|concatgrid)\}|\{\{|\}\}"
+)
 ROLES = {
     "sub": "r",
     "add": "s",
@@ -36,6 +40,8 @@ ROLES = {
     "sqrt": "d",
     "div": "p",
     "softmax": "p",
+    "eigh": "eig",
+    "svd": "svd",
     "max": "top",
     "max0": "top",
     "max1": "top",
@@ -76,25 +82,33 @@ class Writer:
         for v in order:
             for k, a in enumerate(v.args):
                 self.uses[a] = self.uses.get(a, 0) + (1 if v.op == "loop" else max(1, self._count(v, k)))
+        self.outside = {a for v in order for a in v.args if v.loops - a.loops}  # what a sum uses again and again
         outputs: dict[Value, str] = {}
         for name, v in roots:
             outputs.setdefault(v, name)
         lines = self._block(order, frozenset(), outputs, known, "")
         for name, v in roots:
             if outputs[v] != name:
-                lines.append(f"{name} = {self.text[v][0]}{self.end}")
+                lines.append(self.assign(name, v, self.text[v][0]))
         return lines
 
     @property
     def end(self) -> str:
-        return ";" if self.target.family == "matlab" else ""
+        return ";" if self.target.family in ("matlab", "cpp") else ""
+
+    def assign(self, name: str, v: Value, text: str) -> str:
+        """A statement that gives a value its name."""
+        kind = f"const {CPP_TYPES[v.rank]} " if self.target.family == "cpp" else ""
+        return f"{kind}{name} = {text}{self.end}"
 
     def _count(self, v: Value, k: int) -> int:
         """How often an argument stands in what is written."""
         if v.op in LEAVES:
             return 0
+        if v.op in ("apply", "part"):
+            return 1
         template, _ = self.row(v)
-        return sum(int(m[1]) == k for m in FIELD.finditer(template))
+        return sum(m[1] == str(k) for m in FIELD.finditer(template))
 
     def _block(
         self, order: Sequence[Value], open_: frozenset[str], outputs: Mapping[Value, str], known: Mapping[Value, str], pad: str
@@ -119,7 +133,7 @@ class Writer:
                 continue
             name = name or (known[v] if v in known and known[v] not in self.taken else self.fresh(self._suggest(v)))
             self.taken.add(name)
-            lines.append(f"{pad}{name} = {text}{self.end}")
+            lines.append(pad + self.assign(name, v, text))
             self.text[v] = (name, ATOM)
         return lines
 
@@ -129,10 +143,10 @@ class Writer:
         if (
             v.op in FREE
             and self.text.get(v.args[0], ("", 0))[1] == ATOM
-            and re.fullmatch(r"-?\w+('|\.T|\[:, None\]|\[None, :\])?", text)
+            and re.fullmatch(r"-?\w+('|\.T|\.transpose\(\)|\[:, None\]|\[None, :\])?", text)
         ):
             return v.op != "neg" or self.uses.get(v, 0) <= 1
-        return self.uses.get(v, 0) <= 1 and len(text) <= LINE
+        return self.uses.get(v, 0) <= 1 and len(text) <= LINE and v not in self.outside
 
     def _together(self, v: Value, here: Sequence[Value]) -> list[Value]:
         """Sums over the same range that can be computed in one loop, in order."""
@@ -157,8 +171,8 @@ class Writer:
         first = group[0]
         index = self.names.get(first.data) or self.fresh(first.data)
         self.names[first.data] = index
-        low, high = self.arg(first.args[0], 0), self.arg(first.args[1], ADD)
-        pads = pad + ("  " if self.target.family == "matlab" else "    ")
+        low, high = (self.bound(a) for a in first.args[:2])
+        pads = pad + ("  " if self.target.family in ("matlab", "cpp") else "    ")
         inner = [u for u in order if first.data in u.loops]
         for u in inner:
             self.text.pop(u, None)
@@ -167,13 +181,29 @@ class Writer:
             "python": f"for {index} in range({low}, {high} + 1):",
             "matlab": f"for {index} = {low}:{high}",
             "julia": f"for {index} in {low}:{high}",
+            "cpp": f"for (Eigen::Index {index} = {low}; {index} <= {high}; ++{index}) {{",
         }
         adds = []
         for v, name in zip(group, names, strict=True):
-            plus = " .+ " if self.target.family == "julia" and v.rank else " + "
-            adds.append(f"{pads}{name} = {name}{plus}{self.arg(v.args[2], ADD)}{self.end}")
-        done = [] if self.target.family == "python" else [pad + "end"]
-        return [*(f"{pad}{name} = 0.0{self.end}" for name in names), pad + head[self.target.family], *lines, *adds, *done]
+            dot, text = "." if self.target.family == "julia" and v.rank else "", self.arg(v.args[2], ADD)
+            sign, text = ("-", text[1:]) if text.startswith("-") else ("+", text)
+            adds.append(f"{pads}{name} = {name} {dot}{sign} {text}{self.end}")
+        done = {"python": [], "cpp": [pad + "}"]}.get(self.target.family, [pad + "end"])
+        start = [f"{pad}{name} = 0.0{self.end}" for name in names]
+        if self.target.family == "cpp":
+            start = [f"{pad}{CPP_TYPES[v.rank]} {name}{self.zero(v)};" for v, name in zip(group, names, strict=True)]
+        return [*start, pad + head[self.target.family], *lines, *adds, *done]
+
+    def bound(self, a: Value) -> str:
+        """Where a sum begins or ends, as an integer."""
+        if self.target.family == "cpp" and a.op in ("number", "size"):
+            return self.size(a.data)[0]
+        whole = {"python": "int({})", "matlab": "{}", "julia": "Int({})", "cpp": "static_cast<Eigen::Index>({})"}[self.target.family]
+        return self.arg(a, ADD) if a.host and self.target.family != "cpp" else whole.format(self.arg(a, 0))
+
+    def zero(self, v: Value) -> str:
+        """What a sum starts with in C++."""
+        return f" = {CPP_TYPES[v.rank]}::Zero({self.shape(v.shape)})" if v.rank else " = 0.0"
 
     # ------------------------------------------------------------------ names
 
@@ -249,8 +279,10 @@ class Writer:
             found.append("matrix")
         if v.rank == 1:
             found.append("vector")
-        if v.op == "softmax" and v.data is not None:
+        if v.op in ("softmax", "logsoftmax") and v.data is not None:
             found.append(str(v.data))
+        if v.op == "pow" and v.args[1].op == "number" and v.args[1].data.is_Integer:
+            found.insert(0, "whole")
         return found
 
     def render(self, v: Value) -> tuple[str, int]:
@@ -264,11 +296,17 @@ class Writer:
                     ).replace("{{", "{").replace("}}", "}"), ATOM
                 return self.names[v.data], ATOM
             case "input_index" | "index":
-                return self.names[v.data], ATOM
+                return (f"double({self.names[v.data]})" if self.target.family == "cpp" else self.names[v.data]), ATOM
             case "number":
-                return number(v.data)
+                text, prec = number(v.data)
+                return (re.sub(r"(?<![\w.])(\d+)(?![\w.])", r"\1.0", text) if self.target.family == "cpp" else text), prec
+            case "part":
+                return f"{self.arg(v.args[0], ATOM)}{v.data}", ATOM
+            case "apply":
+                return f"{self.names[v.data]}({', '.join(self.arg(a, '0') for a in v.args)})", ATOM
             case "size":
-                return self.size(v.data)
+                text, prec = self.size(v.data)
+                return (f"double({text})", ATOM) if self.target.family == "cpp" else (text, prec)
         template, prec = self.row(v)
         if template == "{0:0}":
             return self.text.get(v.args[0]) or self.render(v.args[0])
@@ -276,46 +314,52 @@ class Writer:
         if helper is not None and helper not in self.target.helpers:
             raise missing(v.op, self.target)
 
-        def field(m: re.Match[str]) -> str:
-            return self.arg(v.args[int(m[1])], m[3] or "0")
-
-        def named(m: re.Match[str]) -> str:
-            k = int(m[2])
-            if m[1] == "i":
-                return self.offset(v.args[k])
-            return self.size((v.shape if m[1] == "s" else v.data)[k], factor=template)[0]
+        def field(m: re.Match[str]) -> str:  # one pass: what is put in is never looked at again
+            if m[1]:
+                a = v.args[int(m[1])]
+                if self.target.family == "cpp" and a.rank == v.rank == 2 and ONE in a.shape and a.shape != v.shape and v.op not in PLAIN:
+                    return self.replicated(a, v)
+                return self.arg(a, m[2] or "0")
+            if m[3] == "i":
+                return self.offset(v.args[int(m[4])])
+            if m[3]:
+                return self.size((v.shape if m[3] == "s" else v.data)[int(m[4])])[0]
+            match m[5]:
+                case None:
+                    return m[0][0]  # {{ or }}
+                case "d":
+                    return self.size(v.data)[0]
+                case "shape":
+                    return self.shape(v.shape)
+                case "like":
+                    return self.like
+                case "type":
+                    return CPP_TYPES[v.rank]
+            return self._arranged(v, m[5])
 
         text = FIELD.sub(field, template)
-        text = NAMED.sub(named, text)
-        if "{d}" in text:
-            text = text.replace("{d}", self.size(v.data)[0])
-        if "{shape}" in text:
-            text = text.replace("{shape}", self.shape(v.shape))
-        if "{like}" in text:
-            text = text.replace("{like}", self.like)
-        if "grid}" in text or "{*}" in text or "{rows}" in text or "{semicolons}" in text:
-            text = self._arrange(v, text)
-        return text.replace("{{", "{").replace("}}", "}"), prec
+        for twice in TWICE.get(self.target.family, ()):
+            text = text.replace(twice, "")
+        return text, prec
 
-    def _arrange(self, v: Value, text: str) -> str:
+    def _arranged(self, v: Value, how: str) -> str:
+        """Several arrays as a list, or in rows."""
         cells = [self.arg(a, "0") for a in v.args]
-        text = text.replace("{*}", ", ".join(cells)).replace("{semicolons}", "; ".join(cells))
-        if v.op == "block":
-            r, c = v.data
-            rows = [cells[i * c : (i + 1) * c] for i in range(r)]
-            text = text.replace(
-                "{rows}",
-                "; ".join(
-                    (" " if self.target.family == "julia" else ", ").join(
-                        f"({x})" if not re.fullmatch(r"[\w.']+", x) else x for x in row
-                    )
-                    for row in rows
-                ),
-            )
-            text = text.replace("{grid}", ", ".join(f"[{', '.join(row)}]" for row in rows))
-            for word, join in (("{torchgrid}", "torch.cat([{}], dim=1)"), ("{concatgrid}", "xp.concat([{}], axis=1)")):
-                text = text.replace(word, ", ".join(join.format(", ".join(row)) for row in rows))
-        return text
+        if how in ("list", "lines"):
+            return (", " if how == "list" else "; ").join(cells)
+        count = v.data[1]
+        rows = [cells[i : i + count] for i in range(0, len(cells), count)]
+        match how:
+            case "rows":
+                gap = " " if self.target.family == "julia" else ", "
+                return "; ".join(gap.join(x if re.fullmatch(r"[\w.']+", x) else f"({x})" for x in row) for row in rows)
+            case "torchgrid":
+                join = "torch.cat([{}], dim=1)"
+            case "concatgrid":
+                join = "xp.concat([{}], axis=1)"
+            case _:
+                join = "[{}]"
+        return ", ".join(join.format(", ".join(row)) for row in rows)
 
     def arg(self, a: Value, wanted: Any) -> str:
         """An argument, bracketed if it binds less than wanted."""
@@ -328,13 +372,20 @@ class Writer:
             bare = False
         return text if bare else f"({text})"
 
+    def replicated(self, a: Value, v: Value) -> str:
+        """A row or column as large as v, which Eigen makes without a copy."""
+        counts = (self.size(s)[0] if t == 1 else "1" for s, t in zip(v.shape, a.shape, strict=True))
+        return f"{self.arg(a, ATOM)}.replicate({', '.join(counts)})"
+
     def offset(self, a: Value) -> str:
         """An index counted from 0."""
         if a.op == "number":
             return str(int(a.data) - 1)
+        if a.op in ("index", "input_index"):
+            return f"{self.names[a.data]} - 1"
         return f"{self.arg(a, ADD)} - 1"
 
-    def size(self, s: Any, factor: str = "") -> tuple[str, int]:
+    def size(self, s: Any) -> tuple[str, int]:
         """A size as code."""
         if isinstance(s, int | Integer):
             return str(int(s)), ATOM
@@ -344,9 +395,9 @@ class Writer:
         top, bottom = s.as_numer_denom()
         for symbol in s.free_symbols:
             self.sizes_used.add(symbol.name)
-        text, prec = polynomial(top, self.names, "**" if self.target.family == "python" else "^")
+        text, prec = polynomial(top, self.names, {"python": "**", "cpp": ""}.get(self.target.family, "^"))
         if bottom != 1:
-            whole = {"python": "{} // {}", "matlab": "{} / {}", "julia": "{} ÷ {}"}[self.target.family]
+            whole = {"python": "{} // {}", "julia": "{} ÷ {}"}.get(self.target.family, "{} / {}")
             return whole.format(text if prec >= MUL else f"({text})", bottom), MUL
         return text, prec
 
@@ -367,7 +418,7 @@ def polynomial(s: Any, names: Mapping[str, str], power: str) -> tuple[str, int]:
         for f in term.as_ordered_factors():
             base, k = f.as_base_exp()
             text = str(int(base)) if base.is_Integer else names.get(base.name, base.name)
-            factors.append(text if k == 1 else f"{text}{power}{k}")
+            factors.append(text if k == 1 else f"{text}{power}{k}" if power else " * ".join([text] * int(k)))
         terms.append(" * ".join(factors))
     if len(terms) == 1:
         return terms[0], MUL if " " in terms[0] else ATOM
