@@ -339,6 +339,8 @@ def main() -> int:
         status, why = judge(program, variables, seed)
         seconds.append(time.process_time() - start)
         totals[status] += 1
+        if len(seconds) % 250 == 0:
+            print(f"{len(seconds)} programs, {sum(seconds):.0f} s", file=sys.stderr, flush=True)
         if status in FAILURES:
             if args.shrink:
                 program = shrunk(program, (status, why), seed)

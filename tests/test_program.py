@@ -403,3 +403,11 @@ def test_a_family_is_no_variable() -> None:
         backprop("sum(i=1..N, ||A x_i||^2)", wrt="x_i")
     assert error.value.code == "derivative-by-family"
     assert backprop("sum(i=1..N, ||A x_i||^2)").keys() == ("A",)
+
+
+def test_a_product_with_itself_keeps_every_factor() -> None:
+    """Once W ⊙ W was taken for W, where a quotient that has a name was multiplied by itself."""
+    program = "W: p×q; V: p×q\nU = W ./ (1 + V.^2)\nsum(U .* U)"
+    for result in (backprop(program, wrt="V")["V"], matcalc.derive(program, wrt="V")):
+        assert result.text == "-4 (V .* W.^2 ./ (1 + V.^2).^3)"
+        assert result.check().ok

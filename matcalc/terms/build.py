@@ -730,7 +730,7 @@ class Terms:
                 for a in arrays:
                     d, a = self.split(a)
                     numbers.append(d)
-                    rest.extend(a.args if isinstance(a, HadamardProduct) else (a,))
+                    rest.extend(a.args if isinstance(a, HadamardProduct) and a not in self.opaque else (a,))
                 return self.scale(Mul(*numbers), self._hadamard_node(rest)), False
             if isinstance(e, Pow) or isinstance(e, sp.exp) and len(parts) == 2:
                 (b, b_number), (k, _) = parts
@@ -755,6 +755,8 @@ class Terms:
     def _hadamard_node(self, factors: list[Any]) -> Any:
         if len(factors) == 1:
             return factors[0]
+        if len(set(factors)) < len(factors):        # a node's key says what its factors are, not how often they occur
+            return self.back(Mul(*(self.form(f) for f in factors)), self.shape(factors[0]))
         factors = sorted(factors, key=lambda f: (isinstance(f, HadamardPower) and f.args[1] == -1, self.order(f)))
         return self.make(HadamardProduct, tuple(factors), self.shape(factors[0]), frozenset(factors))
 
