@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+import matcalc
+
 from matcalc.errors import MatcalcError, ShapeError
 from matcalc.language.parser import parse
 from matcalc.language.shapes import Size, Typed, explain, infer, parse_assumptions, parse_shapes, shape_text
@@ -236,8 +238,7 @@ error[shape-mismatch]: cannot add m×1 to m×p
     ("A + B", "A: m×n, B: n×m", "shape-mismatch", "did you mean `A + B'` or `A' + B`?"),
     ("A + B", "A: m×n, B: p×q", "shape-mismatch", None),
     ("A + b", "A: m×n, b: n", "shape-mismatch", "broadcast it: A .+ b"),
-    ("A .* b", "A: m×n, b: m", "shape-mismatch", "did you mean `diag(b) A`?"),
-    ("A .* b", "A: m×n, b: n", "shape-mismatch", "did you mean `A diag(b)`?"),
+    ("A .* b", "A: m×n, b: n", "shape-mismatch", "did you mean `A diag(b)` or `A .* b'`?"),
     ("A X + B", "A: m×n, X: n×p, B: p×m", "shape-mismatch", "did you mean `A X + B'` or `(A X)' + B`?"),
     ("det(A)", "A: m×n", "not-square", "did you mean `det(A' A)`?"),
     ("inv(A) b", "A: m×n, b: m", "not-square", "did you mean `pinv(A)`?"),
@@ -321,3 +322,11 @@ def test_shapes_can_be_typed_from_hand_made_trees() -> None:
 
     x = Node("symbol", (), "x")
     assert symbols(infer(Parsed(Node("norm", (x,)), ""))) == "x: n"
+
+
+@pytest.mark.parametrize(("text", "made"), [
+    ("A .* b", "A .* (b ones(n)')"), ("A ⊘ b", "A ./ (b ones(n)')"), ("r .* A", "(ones(m) r) .* A"), ("A ./ r", "A ./ (ones(m) r)"),
+])
+def test_a_declared_row_or_column_multiplies_every_row_or_column(text: str, made: str) -> None:
+    shapes = "A: m×n, b: m, r: 1×n"
+    assert matcalc.parse(text, shapes) == matcalc.parse(made, shapes)

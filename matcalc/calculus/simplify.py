@@ -141,6 +141,8 @@ class Simplifier:
         if not is_array(x):
             if isinstance(x, Add | Mul | Pow):
                 yield self.scalar(x)
+                if isinstance(x, Add) and len(x.args) <= MOST_TERMS:
+                    yield from self.joined(x)
             elif isinstance(x, sp.Trace) and isinstance(x.args[0], MatAdd) and x.args[0] not in terms.opaque and len(x.args[0].args) <= 8:
                 yield Add(*(self.settle(terms.trace(a)) for a in x.args[0].args))
             elif isinstance(x, sp.Trace) and isinstance(x.args[0], MatMul):
@@ -156,10 +158,14 @@ class Simplifier:
         c, part = terms.split(x)
         if isinstance(part, MatAdd) and part not in terms.opaque:
             yield self.factored(x)
+            if sum(isinstance(terms.split(a)[1], sp.Transpose) for a in part.args) > 1:     # (P ⊙ A)' − (P ⊙ B)'
+                yield terms.transpose(self.settle(terms.transpose(x)))
             if any(self.is_entrywise(terms.split(a)[1]) for a in part.args):
                 yield self.entrywise(x)
         elif isinstance(part, DiagonalOf) and isinstance(part.args[0], MatAdd):
             yield terms.scale(c, terms.add(*(terms.diagonal(a) for a in part.args[0].args)))
+        elif isinstance(part, DiagonalOf) or isinstance(part, sp.Transpose) and isinstance(part.args[0], DiagonalOf):
+            yield from (terms.scale(c, y) for y in self.diagonal_sums(part))
         elif self.is_entrywise(part):
             yield self.entrywise(x)
         elif isinstance(part, MatMul) and part not in terms.opaque:
@@ -171,6 +177,39 @@ class Simplifier:
             c2 = self.scalar(c)
             if c2 is not c:
                 yield terms.scale(c2, part)
+
+    def diagonal_sums(self, x: Any) -> Iterable[Any]:
+        """diag(A' B)' = sum(A ⊙ B, 0) and diag(A B') = sum(A ⊙ B, 1)."""
+        terms = self.terms
+        lies = isinstance(x, sp.Transpose)
+        product = (x.args[0] if lies else x).args[0]
+        factors = product.args if isinstance(product, MatMul) and product not in terms.opaque else ()
+        for i in range(1, len(factors)):
+            left, right = terms.mul(*factors[:i]), terms.mul(*factors[i:])
+            if lies:
+                yield terms.total(terms.hadamard(terms.transpose(left), right), 0)
+            else:
+                yield terms.total(terms.hadamard(left, terms.transpose(right)), 1)
+
+    def joined(self, x: Any) -> Iterable[Any]:
+        """a'b + a'c = a'(b + c), numbers that share their first factor put together."""
+        terms = self.terms
+        found: dict[Any, list[tuple[Any, Any]]] = {}
+        for term in x.args:
+            numbers, products = [], []
+            for f in Mul.make_args(term):
+                (products if isinstance(f, sp.Trace) and isinstance(f.args[0], MatMul) else numbers).append(f)
+            if len(products) == 1 and terms.shape(products[0].args[0].args[0])[0] == 1:
+                factors = products[0].args[0].args
+                back = [terms.transpose(f) for f in reversed(factors)]
+                for first, *rest in (factors, back):
+                    if rest:
+                        found.setdefault(first, []).append((term, terms.mul(*numbers, *rest)))
+        for first, members in found.items():
+            if len({term for term, _ in members}) == len(members) > 1:
+                chosen = {term for term, _ in members}
+                inside = self.settle(terms.add(*(rest for _, rest in members)))
+                yield Add(*(a for a in x.args if a not in chosen), terms.mul(first, inside))
 
     def powers_of_runs(self, c: Any, factors: tuple[Any, ...]) -> Iterable[Any]:
         """A B A B = (A B)²."""
@@ -371,6 +410,8 @@ class Simplifier:
         if not is_array(x):
             if isinstance(x, sp.Trace):
                 inner = self.expanded(x.args[0])
+                if inner is not None and not is_array(inner):       # (1 − y)'s, multiplied out, is a sum of numbers
+                    return inner
                 return Add(*(terms.trace(a) for a in inner.args)) if isinstance(inner, MatAdd) else x
             if isinstance(x, Add | Mul):
                 parts = [self.expanded(a) for a in x.args]

@@ -14,7 +14,7 @@ from typing import Any
 from matcalc.language.declare import Assumption, Declaration, convention
 from matcalc.language.size import NUMBER, ONE, Shape, Size, name_size, parse_size
 from matcalc.language.syntax import Node, postorder
-from matcalc.language.unify import Misfit, Solver
+from matcalc.language.unify import Misfit, Solver, is_free
 from matcalc.terms.operations import TABLE
 
 DOT = ("·", "⋅", "cdot", "dot")     # Node.value of a product written with a dot: of two columns it is the inner product
@@ -247,9 +247,21 @@ class Pass:
                 if name not in self.context.size_names and name not in self.context.indices and name not in self.added:
                     self.added.append(name)
             return b if is_number(a) else a
+        if node.op in ("hadamard", "quotient") and (wide := self.stretched(a, b)):
+            return wide
         if self.unify(a[0], b[0], node) and self.unify(a[1], b[1], node):
             return a
         raise self.misfit(node, a, b)
+
+    def stretched(self, a: Shape, b: Shape) -> Shape | None:
+        """The shape of a matrix that a known row or column of its size multiplies or divides entry by entry."""
+        if is_vector(a) == is_vector(b):
+            return None
+        matrix, vector = (b, a) if is_vector(a) else (a, b)
+        side = int(vector[0].is_one)
+        long, own = self.solver.walk(vector[side]), self.solver.walk(matrix[side])
+        other = self.solver.walk(matrix[1 - side])
+        return matrix if long == own and not any(is_free(s) for s in (long, other)) and not other.is_one else None
 
     def misfit(self, node: Node, a: Shape, b: Shape) -> Misfit:
         message = {"hadamard": "cannot multiply {0} by {1} entrywise", "quotient": "cannot divide {0} by {1} entrywise",

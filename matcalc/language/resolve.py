@@ -347,11 +347,14 @@ def _inner(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape
     return Node("inner", args, None, node.span)
 
 
-BROADCASTS = {"badd": "add", "bsub": "sub", "bmul": "hadamard", "bdiv": "quotient"}
+BROADCASTS = {"badd": "add", "bsub": "sub", "bmul": "hadamard", "bdiv": "quotient", "hadamard": "hadamard", "quotient": "quotient"}
 
 
 def _broadcast(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
-    """A .+ b as A + b 1' or A + 1 b'."""
+    """A .+ b as A + b 1' or A + 1 b', A .* b likewise."""
+    if node.op in ("hadamard", "quotient") and (shapes[0] == shapes[1] or any(is_number(s) for s in shapes)):
+        return node if args == node.args else Node(node.op, args, node.value, node.span)
+
     def stretch(x: Node, s: Shape) -> Node:
         if is_number(s) or s == shape:
             return x
@@ -365,7 +368,8 @@ def _broadcast(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[S
 
     if shape[0] == shape[1] and not is_number(shape) and any(s[1].is_one and not s[0].is_one for s in shapes) and \
             not all(is_vector(s) for s in shapes):
-        r.notes.append(f"{excerpt(r.parsed.source, node)}: the vector is added to each column")
+        done = {"add": "is added to", "sub": "is subtracted from", "hadamard": "multiplies", "quotient": "divides"}
+        r.notes.append(f"{excerpt(r.parsed.source, node)}: the vector {done[BROADCASTS[node.op]]} each column")
     return Node(BROADCASTS[node.op], tuple(stretch(x, s) for x, s in zip(args, shapes, strict=True)), None, node.span)
 
 
@@ -389,6 +393,7 @@ REWRITES: dict[str, Rewrite] = {
     "elimination": _parameters,
     "unvec": _parameters, "im2col": _parameters, "col2im": _parameters, "bars": _bars, "norm": _norm, "norm2": _norm,
     "norm1": _vectornorm, "norminf": _vectornorm, "pnorm": _vectornorm, "mul": _mul, "inner": _inner, "badd": _broadcast,
-    "bsub": _broadcast, "bmul": _broadcast, "bdiv": _broadcast, "blocks": _blocks, "sum": _axis, "mean": _axis, "softmax": _axis,
+    "bsub": _broadcast, "bmul": _broadcast, "bdiv": _broadcast,
+    "hadamard": _broadcast, "quotient": _broadcast, "blocks": _blocks, "sum": _axis, "mean": _axis, "softmax": _axis,
     "max": _axis, "min": _axis, "logsumexp": _axis, "var": _axis, "std": _axis,
 }
