@@ -87,6 +87,7 @@ class Result:
     flipped: bool = False       # the answer is the transpose of the one in the mixed layout
     direction: str | None = None
     simplifier: Any = field(default=None, repr=False)
+    started: Any = field(default=None, repr=False)      # the term that was differentiated: the original, or a shorter form of it
 
     @cached_property
     def text(self) -> str:
@@ -463,6 +464,9 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
         other = raw if structure else engine.structured(raw, x, kind, structure_of(words, name))
     if structure:
         raw = engine.structured(raw, x, kind, structure, question.second is not None)
+    tidier = None
+    if kind in ("gradient", "jacobian", "derivative") and not structure and not expand:
+        tidier = tidied(terms, book, f, written=cost(terms, raw) < SHORT)
     store = terms
     short = bool(terms.opaque) and cost(terms, raw) < SHORT
     if short:       # a short answer is written out, its named intermediates too
@@ -475,8 +479,14 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
         other = None if other is None else translate(store, terms, other)
     notes = list(question.notes)
     simplify = Simplifier(store, (*assumption_rules(store, typed, build_all), *rewrites(store, book, raw)))
-    expr = simplify(raw, expand)
+    expr, started = simplify(raw, expand), f
     notes += structure_notes(name, words, kind, structure, None if other is None else brief(store, simplify, other))
+    if tidier is not None:
+        engine_again = Engine.of(tidier[0], book)
+        at = tidier[0].symbol(name, *question.shape_of(name))
+        again, simplify_again, store_again = simplified(engine_again, tidier[1], at, kind, typed, Terms(full, larger))
+        if cost(store_again, again) < cost(store, expr):
+            expr, simplify, store, engine, started = again, simplify_again, store_again, engine_again, tidier[1]
     if kind == "hessian" and question.second is None and not expand:
         expr = simplify.symmetric(expr)
     flipped = question.transposed and kind == "gradient"
@@ -485,7 +495,7 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
         expr = store.transpose(expr)
     expr = present(store, expr)
     return Result(question, f, expr, kind, name, layout, tuple(notes), time.perf_counter() - start, store, engine, seed,
-                  structure, flipped, direction, simplify)
+                  structure, flipped, direction, simplify, started)
 
 
 def orthonormal(question: Question) -> frozenset[str]:
@@ -622,6 +632,42 @@ def folded(terms: Terms, book: RuleBook, f: Any) -> Any:
 
     found = rewrites(terms, book, f)
     return Simplifier(terms, found, only_rewrites=True).simplified(f) if found else f
+
+
+TIDY = 300      # printed size up to which a function is also differentiated in its shortest form
+
+
+def tidied(terms: Terms, book: RuleBook, f: Any, written: bool) -> tuple[Terms, Any] | None:
+    """The function in its shortest form, in a store of its own, if that isn't the form it has: ‖W x − W y‖ is ‖W (x − y)‖.
+
+    The gradient of the one may be shorter than that of the other, however it is simplified.  Named intermediates are written out
+    if the answer is (`written`).  Assumptions aren't used: they may hold only at the point, not around it.
+    """
+    from matcalc.calculus.cost import cost
+    from matcalc.calculus.identities import rewrites
+    from matcalc.calculus.simplify import Simplifier
+    from matcalc.terms.build import Terms
+    from matcalc.terms.view import translate
+
+    if terms.opaque and not written or cost(terms, f) > TIDY:
+        return None
+    named, terms.opaque = terms.opaque, set()
+    own = Terms(terms.properties, terms.larger)
+    plain = translate(own, terms, f)
+    terms.opaque = named
+    shortest = Simplifier(own, rewrites(own, book, plain))(plain)
+    return (own, shortest) if named or cost(own, shortest) < cost(own, plain) else None
+
+
+def simplified(engine: Any, f: Any, x: Any, kind: str, typed: Typed, store: Terms) -> tuple[Any, Any, Terms]:
+    """The derivative by x in its shortest form in a store, how it was simplified, and that store."""
+    from matcalc.calculus.identities import assumption_rules, rewrites
+    from matcalc.calculus.simplify import Simplifier
+    from matcalc.terms.view import translate
+
+    raw = translate(store, engine.terms, engine.derivative(f, x, kind))
+    simplify = Simplifier(store, (*assumption_rules(store, typed, build_all), *rewrites(store, engine.book, raw)))
+    return simplify(raw), simplify, store
 
 
 def orders(typed: Typed) -> set[tuple[Any, Any]]:

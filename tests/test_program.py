@@ -411,3 +411,21 @@ def test_a_product_with_itself_keeps_every_factor() -> None:
     for result in (backprop(program, wrt="V")["V"], matcalc.derive(program, wrt="V")):
         assert result.text == "-4 (V .* W.^2 ./ (1 + V.^2).^3)"
         assert result.check().ok
+
+
+@pytest.mark.parametrize(("program", "wrt", "short"), [
+    ("a = W x; p = W y; n = W z; relu(‖a − p‖² − ‖a − n‖²)", "W",
+     "2 step(||W (x - y)||^2 - ||W (x - z)||^2) W ((x - y) (x - y)' - (x - z) (x - z)')"),
+    ("b: scalar; p = σ(X w + b 1); −y' log(p) − (1 − y)' log(1 − p)", "b", "sum(sigmoid(X w + b) - y)"),
+    ("x: n; g: n; ε: scalar positive; μ = mean(x); s = sqrt(mean((x − μ).^2) + ε); h = (x − μ) / s; c' (g .* h)", "x",
+     "(c .* g - ((c' ((x - mean(x)) .* g)) (x - mean(x)) / (||x - mean(x)||^2 / n + epsilon) + sum(c .* g)) / n)"
+     " / sqrt(||x - mean(x)||^2 / n + epsilon)"),
+    ("Q: n×d; K: n×d; V: n×v; M: n×n; G: n×v; P = softmax(Q K' / sqrt(d) + M, 1); tr(G' P V)", "K",
+     "(softmax(Q K' / sqrt(d) + M, 1) .* (G V' - (softmax(Q K' / sqrt(d) + M, 1) .* (G V')) ones(n,n)))' Q / sqrt(d)"),
+    ("X: N×d; g: 1×d; b: 1×d; C: N×d; H = X .- mean(X, 0); Y = g .* H .+ b; sum(C .* Y)", "g", "sum(C .* ((eye(N) - 1/N) X), 0)"),
+])
+def test_gradients_written_out_are_short(program: str, wrt: str, short: str) -> None:
+    result = matcalc.derive(program, wrt=wrt)
+    assert result.check().ok
+    assert result.text == short
+    assert backprop(program, wrt=wrt)[wrt].check().ok

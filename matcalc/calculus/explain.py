@@ -24,7 +24,7 @@ def steps(result: Any) -> list[tuple[str, str, str]]:
     from matcalc.output.unicode import unicode
 
     terms, lin = result.work.terms, result.work.lin
-    f = result.original
+    f = result.original if result.started is None else result.started
     x = terms.symbol(result.wrt, *result.question.shape_of(result.wrt))
     memo: dict[Any, Any] = {}
 

@@ -153,7 +153,7 @@ class Simplifier:
                         yield Add(*(terms.total(terms.back(a, terms.shape(factors[-1]))) for a in e.args))
                 for i, f in enumerate(factors):
                     if isinstance(f, MatAdd) and f not in terms.opaque and len(f.args) <= 8:
-                        yield Add(*(terms.trace(terms.mul(*factors[:i], a, *factors[i + 1:])) for a in f.args))
+                        yield Add(*(self.simplified(terms.trace(terms.mul(*factors[:i], a, *factors[i + 1:]))) for a in f.args))
             return
         c, part = terms.split(x)
         if isinstance(part, MatAdd) and part not in terms.opaque:

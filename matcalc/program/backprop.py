@@ -128,6 +128,14 @@ class Whole:
         got = self.engine.transposer.pull(api.folded(self.terms, self.book, self.function), S.One, leaves.values())
         return {name: got[leaf] for name, leaf in leaves.items()}
 
+    @cached_property
+    def tidied(self) -> tuple[Any, Any] | None:
+        """The function in its shortest form, its definitions written out, and an engine for it."""
+        from matcalc.calculus.derive import Engine
+
+        found = api.tidied(self.terms, self.book, self.function, written=True)
+        return (Engine.of(found[0], self.book), found[1]) if found is not None else None
+
     def written(self, name: str) -> tuple[Any, Any, Terms]:
         """The gradient by one variable, simplified, the simplifier that tells how, and the store that both are in."""
         from matcalc.calculus.cost import cost
@@ -147,7 +155,17 @@ class Whole:
             raw = translate(store, terms, raw)
         assumed = assumption_rules(store, self.typed, api.build_all)
         simplify = Simplifier(store, (*assumed, *rewrites(store, self.book, raw)))
-        return present(store, simplify(raw)), simplify, store
+        expr = simplify(raw)
+        if self.tidied is not None:
+            engine, function = self.tidied
+            d = self.typed.symbols.get(name)
+            if d is not None and cost(store, expr) < api.SHORT:
+                at = engine.terms.symbol(name, d.rows.sympy(), d.cols.sympy())
+                larger = Terms(self.store.properties, self.store.larger)
+                again, simplify_again, larger = api.simplified(engine, function, at, "gradient", self.typed, larger)
+                if cost(larger, again) < cost(store, expr):
+                    expr, simplify, store = again, simplify_again, larger
+        return present(store, expr), simplify, store
 
 
 @dataclass(frozen=True)
