@@ -299,7 +299,8 @@ TRANSPOSED = ("'", "ᵀ", "⊤", "^T", ".T", "^⊤", "^\\top")
 
 def derive(expr: Any, wrt: str | tuple[str, ...], shapes: Shapes = None, *, assume: Iterable[str] = (), kind: str | None = None,
            constrained: bool = False, tangent: bool = False, expand: bool = False, layout: str = "mixed", upstream: str | None = None,
-           along: str | None = None, syntax: str = "auto", rules: Any = None, seed: int = 0) -> Result:
+           along: str | None = None, syntax: str = "auto", rules: Any = None, seed: int = 0,
+           linear: Iterable[str] | str = ()) -> Result:
     """The derivative of an expression by one of its variables, in closed form.
 
     expr          text in the language (or a sympy expression); wrt the variable's name, x' for a row,
@@ -312,6 +313,7 @@ def derive(expr: Any, wrt: str | tuple[str, ...], shapes: Shapes = None, *, assu
     layout        "mixed" (the default), "numerator" or "denominator"
     upstream      a cotangent G of the function's shape: the pullback of G
     along         the direction in a differential, a Hessian–vector product or a quadratic form: a name, or an expression
+    linear        names of unknown linear maps, "P": then P(X) is one, and P* its adjoint
 
     Raises a subclass of MatcalcError: LanguageError, ShapeError, DeclarationError, UndefinedError, UnsupportedError.
     """
@@ -327,14 +329,15 @@ def derive(expr: Any, wrt: str | tuple[str, ...], shapes: Shapes = None, *, assu
         raise DeclarationError("too-many-variables", "one variable at a time; two only for a mixed second derivative",
                                hint='kind="hessian"' if len(names) == 2 else None)
     question = ask(expr, names[0], shapes, assume, syntax, kind=kind, upstream=upstream,
-                   other=names[1] if len(names) == 2 and not total else None, more=names[1:] if total else (), along=along)
+                   other=names[1] if len(names) == 2 and not total else None, more=names[1:] if total else (), along=along, linear=linear)
     book = load_user_rules(rules) if isinstance(rules, str) else rules or rule_book()
     return answer(question, "hessian" if question.second else kind, book, constrained=constrained, tangent=tangent,
                   expand=expand, layout=layout, along=along, seed=seed, start=start)
 
 
 def ask(expr: Any, wrt: str, shapes: Shapes, assume: Iterable[str], syntax: str, *, kind: str | None = None, upstream: str | None = None,
-        other: str | None = None, more: Iterable[str] = (), along: str | None = None) -> Question:
+        other: str | None = None, more: Iterable[str] = (), along: str | None = None,
+        linear: Iterable[str] | str = ()) -> Question:
     """Read and type a question; the variable may be written as a row, x', and has the shape of a declared direction."""
     name, transposed = wrt.strip(), False
     for mark in TRANSPOSED:
@@ -346,7 +349,7 @@ def ask(expr: Any, wrt: str, shapes: Shapes, assume: Iterable[str], syntax: str,
     declared = parse_shapes(shapes)
     known = known_names(declared) | {name, *rest} | ({second} if second else set())
     if isinstance(expr, str):
-        parsed: Parsed = parse_text(expr, known=known, syntax=syntax)
+        parsed: Parsed = parse_text(expr, known=known, syntax=syntax, functions=maps(linear))
     else:
         from matcalc.terms.foreign import from_sympy
 
@@ -400,6 +403,12 @@ def number_if_possible(parsed: Parsed, declared: Mapping[str, Declaration], assu
         return None
     arrays = any(not d.is_number for d in typed.symbols.values())
     return typed if (arrays or second) and name in typed.symbols and typed.symbols[name].is_number else None
+
+
+def maps(linear: Iterable[str] | str) -> frozenset[str]:
+    """The names of linear maps, given one by one or together, "P, Q"."""
+    given = [linear] if isinstance(linear, str) else linear
+    return frozenset(canonical_name(name) for text in given for name in text.split(",") if name.strip())
 
 
 def with_upstream(parsed: Parsed, typed: Typed, upstream: str, declared: Mapping[str, Declaration], assumed: Any, known: Iterable[str],

@@ -429,3 +429,48 @@ def test_gradients_written_out_are_short(program: str, wrt: str, short: str) -> 
     assert result.check().ok
     assert result.text == short
     assert backprop(program, wrt=wrt)[wrt].check().ok
+
+
+# ---- unknown functions and linear maps ----
+
+@pytest.mark.parametrize(("text", "wrt", "answer"), [
+    ("u(x)' v(x)", "x", "grad_u(x)' v(x) + grad_v(x)' u(x)"),
+    ("u(x)", "x", "grad_u(x)"),
+    ("‖u(t)‖²", "t", "2 u(t)' grad_u(t)"),
+    ("1/2 ‖r(x)‖²", "x", "grad_r(x)' r(x)"),
+    ("α(x) f(x)", "x", "f(x) grad_alpha(x) + alpha(x) grad_f(x)"),
+    ("f: m; α(x) f(x)", "x", "f(x) grad_alpha(x)' + alpha(x) grad_f(x)"),
+    ("E(Y)", "Y", "grad_E(Y)"),
+    ("h(u(x))", "x", "grad_u(x)' grad_h(u(x))"),
+    ("f(u(x), v(x))", "x", "grad_u(x)' grad_1_f(u(x), v(x)) + grad_v(x)' grad_2_f(u(x), v(x))"),
+    ("l(b2 + W' σ(W x + b1))", "b2", "grad_l(b2 + W' sigmoid(W x + b1))"),
+    ("E: n×m; y' E(x)", "E", "y x'"),      # a letter that was asked for is no function
+])
+def test_unknown_functions_are_numbers_or_vectors(text: str, wrt: str, answer: str) -> None:
+    shapes = "t: scalar" if wrt == "t" else None
+    result = matcalc.derive(text, wrt=wrt, shapes=shapes)
+    assert result.text == answer
+    assert result.text.isascii()
+    assert result.check().ok
+    assert matcalc.parse(result.text, "f: m" if "f: m" in text else shapes) is not None
+
+
+@pytest.mark.parametrize(("text", "wrt", "answer"), [
+    ("1/2 ‖P(X) − Y‖²", "X", "P*(P(X) - Y)"), ("1/2 ‖P(X) − y‖²", "X", "P*(P(X) - y)"), ("tr(A P(X))", "X", "P*(A')"),
+    ("⟨C, P*(Y)⟩", "Y", "P(C)"), ("‖P(A X B)‖²", "X", "2 A' P*(P(A X B)) B'"), ("⟨P(2 X), Q(X)⟩", "X", "2 (P*(Q(X)) + Q*(P(X)))"),
+])
+def test_a_linear_map_has_an_adjoint(text: str, wrt: str, answer: str) -> None:
+    result = matcalc.derive(text, wrt=wrt, linear="P, Q")
+    assert result.text == answer
+    assert result.check().ok
+    status, out, _ = console("grad", text, "--wrt", wrt, "--linear", "P", "--linear", "Q", "--to", "text")
+    assert (status, out) == (0, f"{answer}\n")
+    passed = backprop(f"l = {text}", wrt=wrt, linear=["P", "Q"])
+    assert passed[wrt].text == answer
+    assert passed.check().ok
+
+
+def test_the_tutorial_names_its_losses_as_it_likes() -> None:
+    passed = backprop("y1 = W1 X .+ b1; a1 = g.(y1); y2 = W2 a1 .+ b2; a2 = σ.(y2); E(a2) / m", wrt="W1, W2, b2, X")
+    assert "δ_y2 = ∂e/∂y₂ = δ_a2 ⊙ σ'.(y₂)" in passed.unicode.splitlines()
+    assert passed.check().ok

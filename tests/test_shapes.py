@@ -6,7 +6,6 @@ import time
 import pytest
 
 import matcalc
-
 from matcalc.errors import MatcalcError, ShapeError
 from matcalc.language.parser import parse
 from matcalc.language.shapes import Size, Typed, explain, infer, parse_assumptions, parse_shapes, shape_text

@@ -31,7 +31,7 @@ MULTILINEAR: dict[str, tuple[int, ...] | None] = {
 
 def is_linear(op: str, slot: int) -> bool:
     """Whether the operation is linear in this operand, the others held."""
-    return op in MULTILINEAR and (MULTILINEAR[op] is None or slot in MULTILINEAR[op])  # type: ignore[operator]
+    return op.startswith("L:") or op in MULTILINEAR and (MULTILINEAR[op] is None or slot in MULTILINEAR[op])  # type: ignore[operator]
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ class Reader:
         if got is None:
             rule = self.transposer.lin.book.matrix_form(key)
             if rule is None:
-                raise UnsupportedError("no-matrix-form", f"the linear map '{key}' has no closed matrix form",
+                raise UnsupportedError("no-matrix-form", f"the linear map '{key.removeprefix('L:')}' has no closed matrix form",
                                        hint="ask for the differential instead: matcalc diff")
             got = self._forms[key] = MatrixForm.of(rule)
         return got

@@ -196,7 +196,8 @@ class Simplifier:
         terms = self.terms
         found: dict[Any, list[tuple[Any, Any]]] = {}
         for term in x.args:
-            numbers, products = [], []
+            numbers: list[Any] = []
+            products: list[Any] = []
             for f in Mul.make_args(term):
                 (products if isinstance(f, sp.Trace) and isinstance(f.args[0], MatMul) else numbers).append(f)
             if len(products) == 1 and terms.shape(products[0].args[0].args[0])[0] == 1:

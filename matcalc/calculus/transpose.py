@@ -18,6 +18,7 @@ from matcalc.calculus.linearize import Linearizer, Sizes, binder, bound_sizes, i
 from matcalc.errors import UnsupportedError
 from matcalc.language.syntax import Node
 from matcalc.rulebook.load import Rule
+from matcalc.terms import unknown
 from matcalc.terms.build import is_array
 from matcalc.terms.view import build_tree, view
 
@@ -156,6 +157,8 @@ class Transposer:
             return self.instantiate(self.rule(name), bound, {}, g)
         if op == "blocks":
             return self.block_of(operands, value, slot, g)
+        if op.startswith("L:"):
+            return unknown.adjoint(terms, op, operands[slot], g)
         key = {"scale": ("scale-number", "scale-array")[slot] if op == "scale" else "",
                "kron": ("kron-left", "kron-right")[slot] if op == "kron" else "", "tr": "trace"}.get(op, op)
         if op in ("blockinner", "blocksum") and slot:

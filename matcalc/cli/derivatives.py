@@ -11,7 +11,7 @@ from matcalc.cli.options import Form, Options, command
 from matcalc.cli.reading import read
 from matcalc.errors import DeclarationError, MatcalcError
 
-QUESTION = ("expr", "wrt", "shape", "assume", "constrained", "rules", "syntax")
+QUESTION = ("expr", "wrt", "shape", "assume", "linear", "constrained", "rules", "syntax")
 ANSWER = ("to", "steps", "expand", "no_check", "seed")
 
 
@@ -99,7 +99,7 @@ def _answer(asked: Options, wrt: str | tuple[str, ...], kind: str | None) -> int
     start = time.perf_counter()
     answer = matcalc.derive(text, wrt=wrt, shapes=asked.shape, assume=asked.assume, kind=kind, constrained=asked.constrained, tangent=asked.tangent,
                             expand=asked.expand, layout=str(asked.layout), upstream=asked.upstream or None,
-                            along=asked.along or None, syntax=asked.syntax, rules=asked.rules or None, seed=asked.seed)
+                            along=asked.along or None, syntax=asked.syntax, rules=asked.rules or None, seed=asked.seed, linear=asked.linear)
     check = report.UNCHECKED if asked.no_check else answer.check()
     seconds = time.perf_counter() - start
     if asked.to is Form.json:

@@ -63,6 +63,8 @@ class Options:
     assume: Annotated[list[str], _option("--assume", metavar="EQ",
                                          help="""What may be used: "1' y = 1", "Q' Q = I", "m > n".""")] = field(
         default_factory=list)
+    linear: Annotated[list[str], _option("--linear", metavar="P",
+                                         help="An unknown linear map: P(X), with the adjoint P*.")] = field(default_factory=list)
     syntax: Annotated[str, _option("--syntax", metavar="NAME",
                                    help="How EXPR is spelt, if guessing goes wrong: latex, numpy, …")] = "auto"
     rules: Annotated[str, _option("--rules", metavar="FILE",

@@ -93,7 +93,7 @@ class ProgramOptions(Options):
         return replace(self, file=first, drawn=second) if name == "file" else replace(self, example=first, drawn=second)
 
 
-@command(app, "backprop", "file", "drawn", "wrt", "shape", "assume", "upstream", "stack", "rules", "syntax", *ANSWER,
+@command(app, "backprop", "file", "drawn", "wrt", "shape", "assume", "linear", "upstream", "stack", "rules", "syntax", *ANSWER,
          panel=DERIVATIVES, of=ProgramOptions)
 def backprop(asked: ProgramOptions) -> int:
     """All gradients of a program from one backward pass, as a textbook lists them."""
@@ -114,7 +114,8 @@ def backprop(asked: ProgramOptions) -> int:
             made = stacked(text, asked.shape, asked.assume, wrt=asked.wrt, syntax=asked.syntax)
             text, shapes, notes = made.text, made.shapes, made.notes
         passed = run(text, list(asked.wrt) or None, shapes, assume=asked.assume, upstream=asked.upstream or None,
-                     syntax="plain" if asked.stack else asked.syntax, rules=asked.rules or None, seed=asked.seed)
+                     syntax="plain" if asked.stack else asked.syntax, rules=asked.rules or None, seed=asked.seed,
+                     linear=asked.linear)
         return show(replace(passed, notes=(*notes, *passed.notes)), asked, start)
 
     return _guarded(work, asked)

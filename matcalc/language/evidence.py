@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from matcalc.language.declare import convention
-from matcalc.language.fitting import Context, Pass, children
-from matcalc.language.syntax import Node, postorder
+from matcalc.language.fitting import CALLED, Context, Pass, children, value_kind
+from matcalc.language.syntax import Node, derivative_name, postorder
 from matcalc.language.unify import Misfit
 
 OPTIONS = {"vector": ("number", "row"), "number": ("vector",), "matrix": ()}
-RANK = {"number": 0, "row": 1, "vector": 2}
+RANK = {"number": 0, "row": 1, "vector": 2, "matrix": 3}
 WORDS = {"number": "a number", "row": "a row vector", "vector": "a column vector", "matrix": "a matrix"}
 COUNTS = ("N",)         # capitals that may be numbers: N counts, as in 1/N
 BUDGET = 60_000         # node visits that the search may spend
@@ -23,6 +23,16 @@ FEW = 8                 # letters up to which all pairs of switches are tried
 MANY = 40               # letters beyond which only those at the place of failure are tried
 
 Switches = dict[str, str]
+
+
+def named(node: Node) -> str | None:
+    """The symbol or the unknown function that a node is."""
+    if node.op == "symbol":
+        return str(node.value)
+    if node.op != "unknown" or node.value[1]:
+        return None
+    name = derivative_name(str(node.value[0]).removeprefix("L:").rstrip("*"))
+    return name.split(" ")[-1].lstrip("∇²") + CALLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +105,20 @@ class Search:
         self.seen: set[frozenset[tuple[str, str]]] = set()
         self.position: dict[str, int] = {}
         for node in context.order:
-            if node.op == "symbol":
-                self.position.setdefault(node.value, len(self.position))
+            if (name := named(node)) is not None:
+                self.position.setdefault(name, len(self.position))
 
     def options(self, name: str) -> tuple[str, ...]:
         context = self.context
         if name in context.declared or name in context.size_names or name in context.indices or name in context.kinds:
             return ()
+        if name.endswith(CALLED):
+            bare = name.removesuffix(CALLED)
+            if bare in context.declared or context.like is not None and context.kinds:      # not only to have a gradient
+                return ()
+            if bare in context.linear:
+                return "vector", "matrix"
+            return ("vector",) if value_kind(bare) == "number" else ("number",)
         return ("number",) if name in COUNTS else OPTIONS[convention(name)]
 
     def letters(self, failed: Trial) -> list[str]:
@@ -110,9 +127,9 @@ class Search:
         stack = [failed.misfit.node] if failed.misfit else []
         while stack and len(near) < MANY:
             node = stack.pop()
-            if node.op == "symbol":
-                near[node.value] = None
-            elif node.op != "let" or not near:
+            if (name := named(node)) is not None:
+                near[name] = None
+            if node.op != "let" or not near:
                 stack += node.args
         far = failed.attempt.symbols if len(failed.attempt.symbols) <= MANY else {}
         return [name for name in {**near, **far} if name not in failed.switches and name in failed.attempt.symbols]

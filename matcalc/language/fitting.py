@@ -13,7 +13,7 @@ from typing import Any
 
 from matcalc.language.declare import Assumption, Declaration, convention
 from matcalc.language.size import NUMBER, ONE, Shape, Size, name_size, parse_size
-from matcalc.language.syntax import Node, postorder
+from matcalc.language.syntax import Node, derivative_name, postorder
 from matcalc.language.unify import Misfit, Solver, is_free
 from matcalc.terms.operations import TABLE
 
@@ -70,6 +70,7 @@ class Context:
         self.kinds = kinds or {}
         self.order = list(postorder(roots, children))
         names = {name for d in declared.values() for size in d.shape for name in size.names}
+        self.linear = {node.value[0][2:].rstrip("*") for node in self.order if node.op == "unknown" and node.value[0][:2] == "L:"}
         self.indices: dict[str, Size | None] = {}       # of sums, with their upper bounds
         for node in self.order:
             if node.value is None:
@@ -380,16 +381,50 @@ class Pass:
         return args[2]
 
     def unknown(self, node: Node, args: list[Shape]) -> Shape:
-        name, entrywise = node.value
+        name, entrywise = node.value[:2]
         if entrywise:
             return args[0]
+        if name.startswith("L:"):
+            return self.linear(node, name[2:].rstrip("*"), name.endswith("*"), args)
         if name.startswith(("∇²", "hess_")):
             n = args[0][0] * args[0][1]
             return n, n
-        if name.startswith(("∇", "grad_")):
-            return args[0]
-        found = self.context.declared.get(name)      # a vector function is declared by the shape of its value
-        return found.shape if found is not None else NUMBER
+        name = derivative_name(name)
+        if name.startswith("∇_"):       # by one of several arguments
+            slot = int(name[2:].split(" ")[0]) - 1
+            if slot >= len(args):
+                raise unfit("unknown-function", node, "this function has no such argument", args, 0)
+            return args[slot]
+        if name.startswith("∇"):
+            value = self.value_of(name[1:])
+            return args[0] if is_number(value) else (value[0], args[0][0])
+        return self.value_of(name)
+
+    def value_of(self, name: str) -> Shape:
+        """The shape of an unknown function's value, the same wherever it stands; it may be declared like that of a symbol."""
+        key = f"{name}{CALLED}"
+        shape = self.symbols.get(key)
+        if shape is None:
+            found = self.context.declared.get(name)
+            kind = self.switches.get(key) or value_kind(name)
+            shape = self.symbols[key] = found.shape if found is not None else NUMBER if kind == "number" else (self.fresh(), ONE)
+        return shape
+
+    def linear(self, node: Node, name: str, adjoint: bool, args: list[Shape]) -> Shape:
+        """A declared linear map takes one shape to another, its adjoint back; each is the same wherever it stands."""
+        key, domain = f"{name}{CALLED}", f"{name}{CALLED}'"
+        if domain not in self.symbols:
+            self.symbols[domain] = (self.fresh(), self.fresh()) if adjoint else args[0]
+        if key not in self.symbols:
+            found = self.context.declared.get(name)
+            kind = self.switches.get(key) or ("vector" if is_vector(args[0]) else "matrix")
+            self.symbols[key] = found.shape if found is not None else (self.fresh(), ONE if kind == "vector" else self.fresh())
+        taken, given = (key, domain) if adjoint else (domain, key)
+        wanted = self.symbols[taken]
+        if not (self.unify(args[0][0], wanted[0], node) and self.unify(args[0][1], wanted[1], node)):
+            raise Misfit("shape-mismatch", node, f"{name} is applied to {{0}} here, and to {{1}} elsewhere", (args[0], wanted),
+                         ((node.args[0], args[0]),))
+        return self.symbols[given]
 
     def unvec(self, node: Node, args: list[Shape]) -> Shape:
         m, n = self.context.sizes_of(node)
@@ -507,6 +542,15 @@ def axis_of(node: Node) -> int:
     if value not in (0, 1):
         raise Misfit("bad-axis", node, f"the axis of {node.op} is 0 or 1, not {value}")
     return int(value)
+
+
+CALLED = "(·)"          # after the name of an unknown function: its value
+NUMBERS = frozenset("fghlecjkpqst")     # letters whose functions are numbers; others are vectors, as the letters are
+
+
+def value_kind(name: str) -> str:
+    """What the value of an unknown function is if nothing is said: u(x), v(x) are vectors, f(x), α(x), E(Y), loss(y) are numbers."""
+    return "vector" if len(name) == 1 and name.islower() and name not in NUMBERS else "number"
 
 
 FORMS: dict[str, Callable[[Pass, Node, list[Shape]], Shape]] = {

@@ -14,7 +14,7 @@ from matcalc.errors import LanguageError
 from matcalc.language.exact import check_numbers
 from matcalc.language.grammar import Expression
 from matcalc.language.spellings import SYNTAXES, respell
-from matcalc.language.spellings.plain import Names, memberships
+from matcalc.language.spellings.plain import Names, bare_names, memberships
 from matcalc.language.syntax import Node
 from matcalc.language.tokens import BARS, CLOSERS, MAX_NESTING, Token, declaration_at, tokenize, words
 
@@ -134,8 +134,9 @@ class _Program:
         lefts = [self.left_side(s) for s in statements]
         made = {name: _parameters(statements[i][:cut], self.source) for i, (name, cut, _) in enumerate(lefts[:-1]) if name}
         made = {name: params for name, params in made.items() if params}  # f(x) = …, used as f(y)
-        known = self.known | {name for name, _, _ in lefts if name and name not in made} | _declared(declarations)
-        names = Names(known, self.source, self.functions | set(made), self.rule)
+        known = self.known | {name for name, _, _ in lefts if name and name not in made} | _declared(declarations) | self.functions
+        names = Names(known, self.source, set(made), self.rule, self.functions)
+        names.elsewhere = frozenset().union(*(bare_names(statement[cut:]) for statement, (_, cut, _) in zip(statements, lefts, strict=True)))
         macros: dict[str, tuple[tuple[str, ...], Node]] = {}
         all_notes = list(notes)
         lets: dict[str, Node] = {}

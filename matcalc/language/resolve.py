@@ -14,7 +14,7 @@ from matcalc.errors import DeclarationError, ShapeError
 from matcalc.language.declare import Assumption, Declaration, check_properties, convention
 from matcalc.language.domains import asked
 from matcalc.language.evidence import WORDS
-from matcalc.language.fitting import DOT, MAKERS, Context, Pass, axis_of, children, is_number, is_vector, is_zero, size_of_node
+from matcalc.language.fitting import CALLED, DOT, MAKERS, Context, Pass, axis_of, children, is_number, is_vector, is_zero, size_of_node
 from matcalc.language.size import NUMBER, ONE, Shape, Size, shape_text
 from matcalc.language.source import excerpt
 from matcalc.language.syntax import Node, postorder
@@ -134,7 +134,7 @@ class Resolution:
         for name, shape in self.done.symbols.items():
             rows, cols = self.shape(shape)
             declared = context.declared.get(name)
-            if name in context.size_names or name in context.indices:
+            if name in context.size_names or name in context.indices or CALLED in name:
                 continue
             if declared is not None:
                 same = rows == declared.rows and cols == declared.cols
@@ -260,9 +260,11 @@ def _symbol(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shap
 
 
 def _unknown(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
-    """A vector function carries the length of its value."""
+    """A vector function carries the length of its value, a linear map the shape."""
     name, entrywise = node.value[:2]
-    if entrywise or shape == NUMBER or name.startswith(("∇", "grad_", "hess_")):
+    if name.startswith("L:"):
+        return Node(node.op, args, (name, entrywise, *shape), node.span)
+    if entrywise or shape == NUMBER or name.startswith(("∇²", "hess_")) or name.startswith(("∇", "grad_")) and shape == shapes[0]:
         return node if args == node.args else Node(node.op, args, node.value, node.span)
     return Node(node.op, args, (name, entrywise, shape[0]), node.span)
 

@@ -77,7 +77,10 @@ def same(a: Node, b: Node) -> bool:
 
 
 def derivative_name(name: str) -> str:
-    """`grad_f` and `hess_f` are the ASCII spellings of ∇f and ∇²f, the gradient and Hessian of an unknown function."""
+    """`grad_f`, `hess_f`, `grad_2_f` are the ASCII spellings of ∇f, ∇²f, ∇_2 f: gradient, Hessian, gradient by an argument."""
+    head, _, rest = name.removeprefix("grad_").partition("_")
+    if name.startswith("grad_") and head.isdigit() and rest:
+        return f"∇_{head} {rest}"
     for spelled, sign in (("grad_", "∇"), ("hess_", "∇²")):
         if name.startswith(spelled):
             return sign + name[len(spelled):]

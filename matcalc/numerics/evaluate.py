@@ -184,6 +184,10 @@ def unknown_value(node: Node, args: list[Array], dims: Dimensions) -> Array:
     """The value of f(Y), g.(Y) or u(x)."""
     name, entrywise, *rows = node.value
     name = derivative_name(name)
+    if name.startswith("L:"):
+        return unknown.linear(name, args[0], size(rows[0], dims), size(rows[1], dims))
+    if rows and name.startswith("∇"):
+        return unknown.value(f"∂{name[1:]}", args, size(rows[0], dims))
     if entrywise or (len(args) == 1 and args[0].shape[-2:] == (1, 1) and not rows and not name.startswith("∇")):
         return unknown.value(f"{name}.", args)
     return unknown.value(f"→{name}", args, size(rows[0], dims)) if rows else unknown.value(name, args)
@@ -275,6 +279,8 @@ def function_value(node: MatrixFunction | ScalarFunction, args: list[Array], env
     op, operands = op_name(node), node.operands
     if op == "blocks":
         return FUNCTIONS[op](*(int(n) for n in operands[:2]), *args)
+    if op.startswith("L:"):
+        return unknown.linear(op, args[0], *(integer(n, env, dims) for n in operands[1:3]))
     if op not in FUNCTIONS:
         return unknown.value(op, args[:1] if op[0] in "→∂" else args, integer(node.args[-2], env, dims) if op[0] in "→∂" else 1)
     rest = [integer(n, env, dims) for n in operands[len(args):]]

@@ -62,3 +62,12 @@ def vector(op: str, x: Array, rows: int) -> Array:
     if op[0] == "→":
         return np.asarray(a @ np.sin(x) + mix * mix * r)
     return np.asarray(a * np.swapaxes(np.cos(x), -1, -2) + 2 * mix * (r @ q.T))
+
+
+def linear(op: str, x: Array, rows: int, cols: int) -> Array:
+    """P(X) with vec P(X) = M vec(X) for a matrix M that the name and the shapes decide, and its adjoint by M'."""
+    m, n = x.shape[-2:]
+    flat = np.swapaxes(x, -1, -2).reshape(*x.shape[:-2], m * n, 1)
+    name = op.removeprefix("L:").rstrip("*")
+    matrix = draw(f"{name}L", m * n, rows * cols).T if op.endswith("*") else draw(f"{name}L", rows * cols, m * n)
+    return np.swapaxes((matrix @ flat).reshape(*x.shape[:-2], cols, rows), -1, -2)

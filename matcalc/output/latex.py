@@ -53,6 +53,8 @@ def norm(inside: str, suffix: str) -> str:
 
 
 def function(op: str) -> str:
+    if op.endswith("*"):
+        return f"{function(op[:-1])}^{{*}}"
     if op.startswith("∇_"):
         slot, _, name = op[2:].partition(" ")
         return rf"\nabla_{{{slot}}} {symbol(name)}"

@@ -221,6 +221,8 @@ def _function(node: Any, memo: Memo) -> Form:
     parts = [memo[a] for a in operands]
     if op[0] in "→∂":       # an unknown vector function and its Jacobian; the last operand is its length
         op, parts = op.replace("→", "").replace("∂", "∇"), parts[:1]
+    elif op.startswith("L:"):       # a declared linear map; the last operands are the shape of its value
+        op, parts = op[2:], parts[:1]
     elif op.endswith(".") and isinstance(node, ScalarFunction):
         op = op[:-1]        # an entrywise function of a number
     match op:

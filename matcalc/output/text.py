@@ -7,7 +7,11 @@ from matcalc.output.printer import ATOM, Memo, Style, write
 
 
 def function(op: str) -> str:
-    return op.replace("∇", "grad_")
+    """f, grad_f, hess_f, and grad_2_f for the gradient by the second argument."""
+    if op.startswith("∇_"):
+        slot, name = op[2:].split(" ")
+        return f"grad_{slot}_{name}"
+    return op.replace("∇²", "hess_").replace("∇", "grad_")
 
 
 def constant(op: str, sizes: tuple[str, ...]) -> tuple[str, int]:

@@ -3,11 +3,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from matcalc.output.letters import symbol
+from matcalc.output.letters import LETTER, symbol
 from matcalc.output.printer import ATOM, Memo, Style, write
 from matcalc.output.text import bare, bracket
 
 SUPERSCRIPTS = str.maketrans("0123456789−kn", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵏⁿ")
+
+
+def function(op: str) -> str:
+    """An unknown function by the name of its letter: α, ∇α, g'."""
+    name = op.lstrip("∇²").rstrip("'*.")
+    return op.replace(name, LETTER[name]) if name in LETTER else op
 
 
 def constant(op: str, sizes: tuple[str, ...]) -> tuple[str, int]:
@@ -36,7 +42,7 @@ def norm(inside: str, suffix: str) -> str:
     return f"‖{bracket(inside) if bare(inside, '‖') else inside}‖" + marks.get(suffix, f"_{suffix}")
 
 
-UNICODE = Style(column="unicode", symbol=symbol, constant=constant, superscript=exponent,
+UNICODE = Style(column="unicode", symbol=symbol, function=function, constant=constant, superscript=exponent,
                 entry_power=lambda e, single: ".^" + (e if single else bracket(e)), bracket=bracket, minus="−", times=" · ",
                 entrywise=" ⊙ ", over=" ⊘ ", transpose="ᵀ", inverse="⁻¹", coinverse="⁻ᵀ", norm=norm,
                 sumover="Σ_{{{0}={1}}}^{{{2}}} {3}", blocks=("[", ", ", "; ", "]"))

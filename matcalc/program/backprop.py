@@ -269,7 +269,7 @@ class Backprop:
 
 def backprop(program: str | os.PathLike[str], wrt: Iterable[str] | str | None = None, shapes: api.Shapes = None, *,
              assume: Iterable[str] = (), upstream: str | None = None, syntax: str = "auto", rules: Any = None,
-             seed: int = 0) -> Backprop:
+             seed: int = 0, linear: Iterable[str] | str = ()) -> Backprop:
     """All gradients of a program from one backward pass.
 
     program       text: declarations, definitions and a last line that is a number, separated by line breaks or `;`
@@ -278,6 +278,7 @@ def backprop(program: str | os.PathLike[str], wrt: Iterable[str] | str | None = 
     shapes        "X: m×n, A: n×n symmetric" or {"X": "m×n"}, beside the declarations in the program
     assume        equations that may be used, ["1' y = 1"]
     upstream      the gradient at the last line, if that isn't a number
+    linear        names of unknown linear maps, "P": then P(X) is one, and P* its adjoint
 
     The result holds one `Result` a variable, in the order asked for, and `.listing`.  Raises a subclass of MatcalcError.
     """
@@ -286,7 +287,7 @@ def backprop(program: str | os.PathLike[str], wrt: Iterable[str] | str | None = 
     start = time.perf_counter()
     if isinstance(program, os.PathLike):
         program = Path(program).read_text(encoding="utf-8")
-    read = read_program(program, wrt, shapes, assume, upstream=upstream, syntax=syntax)
+    read = read_program(program, wrt, shapes, assume, upstream=upstream, syntax=syntax, linear=linear)
     book = load_user_rules(rules) if isinstance(rules, str) else rules or rule_book()
     listing = Backward(read, book).run()
     notes = [*read.notes]

@@ -55,14 +55,14 @@ class Program:
 
 
 def read_program(text: str, wrt: Iterable[str] | str | None = None, shapes: api.Shapes = None, assume: Iterable[str] = (), *,
-                 upstream: str | None = None, syntax: str = "auto") -> Program:
+                 upstream: str | None = None, syntax: str = "auto", linear: Iterable[str] | str = ()) -> Program:
     """Read and type a program; `wrt` None asks for every variable."""
     asked = None if wrt is None else tuple(dict.fromkeys(canonical_name(w) for w in variables(wrt)))
     if asked is not None and not asked:
         raise DeclarationError("missing-variable", "differentiate by what? --wrt is missing", hint="add --wrt X")
     declared = parse_shapes(shapes)
     known = api.known_names(declared) | set(asked or ())
-    parsed = parse_text(text, known=known, syntax=syntax)
+    parsed = parse_text(text, known=known, syntax=syntax, functions=api.maps(linear))
     parsed = ending(parsed)
     in_order(parsed)
     if parsed.declarations:

@@ -3,14 +3,14 @@
 The operation's name says what it is, so no table is needed:
     f    ∇f    ∇²f       a number of one or more arrays, its gradient, its Hessian (by vec Y); ∇_2 f by the second argument
     g.   g'.   g''.      an entrywise function and its derivatives
-    →u   ∂u              a vector function and its Jacobian, printed u and ∇u
-    L:P  L:P*            a declared linear map and its adjoint, printed P and P*
+    →u   ∂u              a vector function and its Jacobian, printed u and ∇u; the last operand is the length of u
+    L:P  L:P*            a declared linear map and its adjoint, printed P and P*; the last operands are the value's shape
 """
 from __future__ import annotations
 
 from typing import Any
 
-from sympy import Basic, Mul
+from sympy import Basic, Mul, S
 
 from matcalc.errors import UnsupportedError
 from matcalc.language.syntax import derivative_name
@@ -29,13 +29,30 @@ def is_unknown(op: str) -> bool:
 def build(terms: Terms, name: str, entrywise: bool, args: tuple[Any, ...], shape: tuple[Any, Any]) -> Any:
     """The node of f(args), g.(Y) or u(x)."""
     name = derivative_name(name)
+    if name.startswith("L:"):
+        return mapped(terms, name, args[0], shape)
     if entrywise or len(args) == 1 and not is_array(args[0]) and shape == (1, 1) and not name.startswith("∇"):
         return entry(terms, f"{name}.", args[0])
     if shape == (1, 1):
         return terms.number(name, *args)
     if name.startswith("∇"):
+        if not name.startswith("∇²") and len(args) == 1 and shape != terms.shape(args[0]):      # of a vector function
+            return array(terms, f"∂{name[1:]}", (*args, shape[0]), shape)
         return array(terms, name, args, shape)
     return array(terms, f"→{name}", (*args, shape[0]), shape)
+
+
+def mapped(terms: Terms, op: str, x: Any, shape: tuple[Any, Any]) -> Any:
+    """P(x) of a linear map P, or P*(x): numbers come out."""
+    c, x = terms.split(x) if is_array(x) else (S.One, x)
+    if getattr(x, "is_ZeroMatrix", False):
+        return terms.zeros(*shape)
+    return terms.scale(c, array(terms, op, (x, *shape), shape))
+
+
+def adjoint(terms: Terms, op: str, x: Any, g: Any) -> Any:
+    """The cotangent of x for a cotangent g of P(x): P*(g)."""
+    return mapped(terms, op[:-1] if op.endswith("*") else f"{op}*", g, terms.shape(x))
 
 
 def entry(terms: Terms, op: str, x: Any) -> Any:
@@ -52,9 +69,11 @@ def rebuild(terms: Terms, op: str, operands: tuple[Any, ...], value: Any) -> Any
     """The same function of other operands."""
     if op.endswith("."):
         return entry(terms, op, operands[0])
+    if op.startswith("L:"):
+        return mapped(terms, op, operands[0], value)
     if op[0] in "→∂":
         p = value[0]
-        shape = (p, terms.shape(operands[0])[0]) if op[0] == "∂" else (p, 1)
+        shape = (p, terms.shape(operands[0])[0]) if op[0] == "∂" else (p, S.One)
         return array(terms, op, (operands[0], p), shape)
     if op.startswith("∇²"):
         n = Mul(*terms.shape(operands[0]))
@@ -71,7 +90,7 @@ def slot_of(op: str) -> int:
 
 def parameters(op: str) -> int:
     """How many trailing operands are sizes."""
-    return 1 if op[0] in "→∂" else 0
+    return 2 if op.startswith("L:") else 1 if op[0] in "→∂" else 0
 
 
 def differential(terms: Terms, node: Basic, op: str, operands: tuple[Any, ...], value: Any, slot: int, tangent: Any) -> Any:
@@ -80,7 +99,7 @@ def differential(terms: Terms, node: Basic, op: str, operands: tuple[Any, ...], 
     if op.endswith("."):
         return terms.hadamard(entry(terms, f"{op[:-1]}'.", x), tangent)
     if op[0] == "→":
-        if is_array(x) and terms.shape(x)[1] == 1:
+        if terms.shape(x)[1] == 1:
             return terms.mul(rebuild(terms, "∂" + op[1:], operands, value), tangent)
         raise UnsupportedError("unknown-function", f"{op[1:]} is a vector function of a matrix: its derivative has no matrix form")
     if isinstance(node, ScalarFunction) and not op.startswith("∇"):

@@ -45,7 +45,7 @@ def view(terms: Terms, x: Basic) -> View:
         operands: tuple[Any, ...] = x.operands
         if op == "blocks":
             return op, operands[2:], (int(operands[0]), int(operands[1]))
-        if op not in TABLE and op[0] in "→∂":
+        if op not in TABLE and (op[0] in "→∂" or op.startswith("L:")):
             return op, operands[:1], operands[1:]
         if op in _PARAMETERS and _PARAMETERS[op] is not None:
             k = _PARAMETERS[op]

@@ -18,7 +18,9 @@ from matcalc.language.syntax import Node
 from matcalc.language.tokens import LETTER_NAMES, Token, tokenize
 from matcalc.terms.operations import NAMES
 
-FUNCTION_LETTERS = frozenset({"f", "g", "h", "ell", "phi", "psi"})  # read as unknown functions before a bracket
+FUNCTION_CAPITALS = frozenset({"E", "L", "J", "F"})  # capitals that are functions before a bracket with one name in it
+LONE = re.compile(r"\s*([^\W\d_]|\\?[A-Za-z]{2,})((?:_\{?\w+\}?|[0-9₀-₉]+)?)\s*\)")
+FUNCTION_LETTERS = frozenset({"f", "g", "h", "l", "ell", "phi", "psi"})  # read as unknown functions before a bracket
 EXTREMA = frozenset({"min", "max", "argmin", "argmax", "minimize", "maximize", "minimise", "maximise"})
 LONG = 40  # letters in a name
 NORM_WORDS = frozenset({"inf", "fro", "op", "nuc", "spec", "infty", "Fro", "tr", "Inf", "HS"})
@@ -123,22 +125,21 @@ def _space(tokens: Sequence[Token], i: int) -> tuple[str, int]:
 class Names:
     """Puts raw tokens together into names, given the declared names."""
 
-    def __init__(self, known: Iterable[str], source: str, functions: Iterable[str] = (), rule: bool = False) -> None:
-        self.known, self.source, self.functions, self.rule = frozenset(known), source, frozenset(functions), rule
+    def __init__(self, known: Iterable[str], source: str, functions: Iterable[str] = (), rule: bool = False,
+                 linear: Iterable[str] = ()) -> None:
+        self.linear = frozenset(linear)
+        self.known, self.source, self.functions, self.rule = frozenset(known), source, frozenset(functions) | self.linear, rule
         self.index = {name.replace("_", ""): name for name in sorted(self.known)}
         self.longest = max(map(len, self.known), default=0)
         self.bare: frozenset[str] = frozenset()
+        self.elsewhere: frozenset[str] = frozenset()    # names without a bracket after them in the rest of the program
         self.notes: list[str] = []
         self.seen: dict[str, str] = {}
 
     def run(self, tokens: Sequence[Token]) -> list[Token]:
         """The tokens of one statement with names put together."""
         tokens = [*tokens, Token("end", "", len(self.source), len(self.source))]
-        self.bare = frozenset(
-            t.text
-            for t, after in pairwise(tokens)
-            if t.kind in ("word", "letter") and after.kind != "sub" and after.text not in ("(", ".(", "=", ":=", "_")
-        )
+        self.bare = self.elsewhere | bare_names(tokens)
         out: list[Token] = []
         i = self.lead(tokens)
         while i < len(tokens) - 1:
@@ -278,6 +279,12 @@ class Names:
             if tokens[j].text == ".(":  # f'.(x)
                 out.append(Token("func", word + "'" * (j - i), first.start, tokens[j - 1].end, ("unknown", True)))
                 return j
+        if self.lookup(word) in self.linear and not parts:      # the adjoint P*(Y) of a declared linear map
+            j = i + (following.text == "^")
+            star, opener = tokens[j], tokens[min(j + 1, len(tokens) - 1)]
+            if star.text == "*" and opener.text == "(" and star.end == opener.start and following.start == end:
+                out.append(Token("func", f"L:{self.lookup(word)}*", first.start, star.end, ("unknown", False)))
+                return j + 1
         self.place(first, word, "_".join(parts), end, following, out, self.has_comma(tokens, i))
         return i
 
@@ -422,6 +429,11 @@ class Names:
 
     # ---- what a name means ----
 
+    def applied(self, opener: Token) -> bool:
+        """Whether a bracket holds one name and nothing else, as in u(x): nobody writes the product u x like that."""
+        inside = LONE.match(self.source, opener.end)
+        return inside is not None and (len(inside[1]) == 1 or self.lookup(inside[1] + inside[2]) is not None)
+
     def lookup(self, name: str) -> str | None:
         """The declared spelling of a name, if it was declared: `W_1` and `W1` are the same symbol."""
         if name in self.known:
@@ -441,7 +453,8 @@ class Names:
         whole = f"{word}_{marks}" if marks else word
         declared = self.lookup(whole)
         call, dotted = following.text == "(" and following.kind == "op", following.text == ".(" and following.kind == "op"
-        if declared is not None and not dotted and not (call and declared in self.functions):
+        if (declared is not None and not dotted and not (call and declared in self.functions) and not (
+                call and declared[0].islower() and declared not in self.bare and following.start == end and self.applied(following))):
             out.append(Token("name", declared, first.start, end))
             return
         for cut in range(min(len(marks), LONG) - 1, 0, -1):  # S_Bw, where S_B was declared
@@ -461,6 +474,8 @@ class Names:
             function = whole = whole.lower()  # ReLU, Softmax
         if whole == "K" and call and comma:
             out.append(Token("func", "commutation", first.start, end))
+        elif declared is not None and call:
+            out.append(Token("func", f"L:{declared}" if declared in self.linear else declared, first.start, end, ("unknown", False)))
         elif whole in self.functions and (call or dotted):
             out.append(Token("func", whole, first.start, end, ("unknown", dotted)))
         elif whole == "d" and call and self.rule:
@@ -469,12 +484,15 @@ class Names:
             out.append(Token("func", LANGUAGE_FUNCTIONS[whole], first.start, end))
         elif dotted:
             out.append(Token("func", whole, first.start, end, ("unknown", True)))
+        elif call and word in ("grad", "hess") and marks:       # ∇f in ASCII
+            out.append(Token("func", whole, first.start, end, ("unknown", False)))
         elif first.kind == "letter" or len(word) == 1 or word in LETTER_NAMES or word[1:].isdigit():
-            self.letter(first, word, marks, end, call and following.start == end, comma, out)
+            self.letter(first, word, marks, end, call and following.start == end, comma, out, following)
         else:
             self.split(first, word, marks, end, call and following.start == end, comma, out)
 
-    def letter(self, first: Token, word: str, marks: str, end: int, call: bool, comma: bool, out: list[Token]) -> None:
+    def letter(self, first: Token, word: str, marks: str, end: int, call: bool, comma: bool, out: list[Token],
+               following: Token) -> None:
         """A single letter: a symbol, or a function if it stands before a bracket and nowhere else."""
         name = f"{word}_{marks}" if marks else word
         if call and word not in self.bare and (not marks or word in FUNCTION_LETTERS):
@@ -482,7 +500,8 @@ class Names:
                 self.note("σ(…) was read as the sigmoid")
                 out.append(Token("func", "sigmoid", first.start, end))
                 return
-            if word in FUNCTION_LETTERS or (comma and word != "I"):
+            alone = word.islower() or word in FUNCTION_CAPITALS
+            if word in FUNCTION_LETTERS or (comma and word != "I") or alone and self.applied(following):
                 self.note(f"{word}(…) was read as an unknown function")
                 out.append(Token("func", name, first.start, end, ("unknown", False)))
                 return
@@ -554,6 +573,15 @@ class Names:
     def note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
+
+
+def bare_names(tokens: Sequence[Token]) -> frozenset[str]:
+    """The names that stand somewhere without a bracket after them."""
+    return frozenset(
+        t.text
+        for t, after in pairwise([*tokens, Token("end", "", 0, 0)])
+        if t.kind in ("word", "letter") and after.kind != "sub" and after.text not in ("(", ".(", "=", ":=", "_")
+    )
 
 
 @cache
