@@ -474,3 +474,13 @@ def test_the_tutorial_names_its_losses_as_it_likes() -> None:
     passed = backprop("y1 = W1 X .+ b1; a1 = g.(y1); y2 = W2 a1 .+ b2; a2 = σ.(y2); E(a2) / m", wrt="W1, W2, b2, X")
     assert "δ_y2 = ∂e/∂y₂ = δ_a2 ⊙ σ'.(y₂)" in passed.unicode.splitlines()
     assert passed.check().ok
+
+
+@pytest.mark.parametrize(("text", "wrt", "short"), [
+    ("−x'A x − x'B x", "x", "-(A + B + A' + B') x"), ("1/2 ‖x − W z − b‖²", "b", "W z + b - x"), ("‖y − x‖²", "x", "2 (x - y)"),
+    ("−1/2 x' J x", "x", "-1/2 (J + J') x"),
+])
+def test_signs_stand_where_a_person_puts_them(text: str, wrt: str, short: str) -> None:
+    result = matcalc.derive(text, wrt=wrt)
+    assert result.text == short
+    assert result.check().ok

@@ -158,8 +158,10 @@ class Simplifier:
         c, part = terms.split(x)
         if isinstance(part, MatAdd) and part not in terms.opaque:
             yield self.factored(x)
-            if sum(isinstance(terms.split(a)[1], sp.Transpose) for a in part.args) > 1:     # (P ⊙ A)' − (P ⊙ B)'
-                yield terms.transpose(self.settle(terms.transpose(x)))
+            if transposed(terms, part) > 1:     # (P ⊙ A)' − (P ⊙ B)', if it isn't turned into as many the other way
+                flipped = terms.transpose(x)
+                if transposed(terms, terms.split(flipped)[1]) < transposed(terms, part):
+                    yield terms.transpose(self.settle(flipped))
             if any(self.is_entrywise(terms.split(a)[1]) for a in part.args):
                 yield self.entrywise(x)
         elif isinstance(part, DiagonalOf) and isinstance(part.args[0], MatAdd):
@@ -456,6 +458,11 @@ class Simplifier:
         return result
 
 
+def transposed(terms: Terms, x: Any) -> int:
+    """How many summands are transposes."""
+    return sum(isinstance(terms.split(a)[1], sp.Transpose) for a in x.args)
+
+
 # ---------------------------------------------------------------------- scalar tools
 
 def is_power(x: Any) -> bool:
@@ -596,31 +603,41 @@ def present(terms: Terms, x: Any) -> Any:
     made: dict[Any, Any] = {}
     for node in postorder([x], lambda n: () if n in made or not n.args else n.args):
         args = tuple(made.get(a, a) for a in node.args)
-        if isinstance(node, MatMul):
-            args = unsigned(terms, args)
-        new = node if len(args) == len(node.args) and all(a is b for a, b in zip(args, node.args, strict=True)) else raw(terms, node, args)
+        new = node if all(a is b for a, b in zip(args, node.args, strict=True)) else raw(terms, node, args)
         if is_array(node) and (isinstance(node, MatAdd) or node is x and isinstance(node, MatMul)):
             flipped = terms.transpose(node)
             gain = cost(terms, new) - cost(terms, flipped) - 1
-            if gain >= (1 if isinstance(node, MatAdd) else 2):
+            row = isinstance(node, MatAdd) and terms.shape(node)[0] == 1        # (t − W'φ)' rather than t' − φ'W
+            if gain >= (0 if row else 1 if isinstance(node, MatAdd) else 2):
                 inner = present(terms, flipped)
                 new = terms.make(sp.Transpose, (inner,), terms.shape(node))
         if isinstance(node, sp.KroneckerProduct | MatrixFunction) and is_array(node):
             new = flatter(terms, new)
-        made[node] = new
+        made[node] = positive(terms, new, node is x) if isinstance(new, MatMul) else new
     return made[x]
 
 
-def unsigned(terms: Terms, factors: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The factors of a product, -(-A - B) C as (A + B) C."""
-    if is_array(factors[0]) or not factors[0].could_extract_minus_sign():
-        return factors
+def positive(terms: Terms, x: Any, whole: bool) -> Any:
+    """c (b − a) for an answer −c (a − b), and −c (A + B) x for c (−A − B) x."""
+    c, part = terms.split(x)
+    if whole and c.could_extract_minus_sign() and isinstance(part, MatAdd):
+        signs = [negative(terms, a) for a in part.args]
+        if any(signs) and not all(signs):
+            turned = [terms.scale(S.NegativeOne, a) for a in part.args]
+            plain = terms.make(MatAdd, tuple(sorted(turned, key=lambda a: negative(terms, a))), terms.shape(x))
+            return plain if c == -1 else terms.make(MatMul, (-c, plain), terms.shape(x))
+    factors = part.args if isinstance(part, MatMul) else (part,)
     for i, f in enumerate(factors):
-        if isinstance(f, MatAdd) and all(terms.split(a)[0].could_extract_minus_sign() for a in f.args):
-            flipped = raw(terms, f, tuple(terms.scale(S.NegativeOne, a) for a in f.args))
-            number = () if factors[0] == -1 and len(factors) > 2 else (-factors[0],)
-            return (*number, *factors[1:i], flipped, *factors[i + 1:])
-    return factors
+        if isinstance(f, MatAdd) and len(factors) > 1 and all(negative(terms, a) for a in f.args):
+            plain = terms.make(MatAdd, tuple(terms.scale(S.NegativeOne, a) for a in f.args), terms.shape(f))
+            number = () if c == -1 else (-c,)
+            return terms.make(MatMul, (*number, *factors[:i], plain, *factors[i + 1:]), terms.shape(x))
+    return x
+
+
+def negative(terms: Terms, x: Any) -> bool:
+    """Whether a summand is printed with a minus."""
+    return bool((terms.split(x)[0] if is_array(x) else x).could_extract_minus_sign())
 
 
 def flatter(terms: Terms, x: Any) -> Any:
