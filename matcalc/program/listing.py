@@ -397,11 +397,14 @@ class Backward:
     def shared(self, lines: list[Line]) -> list[Line]:
         """The lines with what is long and stands in several places named before its first use."""
         taken = {*self.program.cut.symbols, *self.program.cut.unused, *self.program.cut.sizes}
-        return name_shared(self.store, lines, free_names(taken))
+        return name_shared(self.store, lines, free_names(taken), taken)
 
 
-def name_shared(terms: Terms, lines: Sequence[Line], names: Iterator[str]) -> list[Line]:
-    """Lines with a name for each term that is long and stands in several places; linear in their length."""
+def name_shared(terms: Terms, lines: Sequence[Line], names: Iterator[str], taken: Iterable[str] = ()) -> list[Line]:
+    """Lines with a name for each term that is long and stands in several places; linear in their length.
+
+    A term that is a gradient asked for gets its name there, `δ_b = ∂l/∂b = …`, and that line comes first.
+    """
     edges: dict[Any, int] = {}
     order: list[Any] = []
     seen: set[Any] = set()
@@ -420,21 +423,36 @@ def name_shared(terms: Terms, lines: Sequence[Line], names: Iterator[str]) -> li
         return list(lines)
     done: dict[Any, Any] = {}
     out: list[Line] = []
+    used = {*taken, *(line.name for line in lines if line.name)}
+    owners = {line.expr: line for line in reversed(lines) if line.expr in worth and line.of and not line.name}
+    early: set[str] = set()
+
+    def name_of(node: Any) -> tuple[str, Line]:
+        """What a term is called, and the line that says so."""
+        owner = owners.get(node)
+        if owner is None or f"delta_{owner.of}" in used:
+            name = next(names)
+            return name, Line(node, name)
+        early.add(str(owner.of))
+        return f"delta_{owner.of}", replace(owner, name=f"delta_{owner.of}")
 
     def visit(root: Any) -> Any:
         for node in postorder([root], lambda n: () if n in done else operands(terms, n)):
             if node not in done:
                 args = tuple(done.get(a, a) for a in node.args)
                 new = node if all(a is b for a, b in zip(args, node.args, strict=True)) else raw(terms, node, args)
-                if node in worth and node is not root:
-                    symbol = terms.symbol(next(names), *terms.shape(node))
-                    out.append(Line(new, symbol.name))
+                if node in worth and (node is not root or node in owners):
+                    name, line = name_of(node)
+                    symbol = terms.symbol(name, *terms.shape(node))
+                    out.append(replace(line, expr=new))
                     new = symbol
                 done[node] = new
         return done[root]
 
     for line in lines:
-        out.append(replace(line, expr=visit(line.expr)))
+        expr = visit(line.expr)
+        if line.of not in early or line.name or not line.gradient:
+            out.append(replace(line, expr=expr))
     return out
 
 
