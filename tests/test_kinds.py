@@ -285,6 +285,6 @@ def test_an_assumed_product_replaces_neighbours_only() -> None:
     assert answer.check().ok
 
 
-@pytest.mark.parametrize(("expr", "wrt"), [("[x, A x]", "x"), ("[X; A X]", "X"), ("[X, X B]", "X"), ("[x, x; A x, b]", "x"), ("[X, A; B, X']", "X")])
+@pytest.mark.parametrize(("expr", "wrt"), [("[x, A x]", "x"), ("[X; A*X]", "X"), ("[X, X B]", "X"), ("[x, x; A x, b]", "x"), ("[X, A; B, X']", "X")])
 def test_blocks_side_by_side_and_on_top_of_each_other(expr: str, wrt: str) -> None:
     assert matcalc.derive(expr, wrt, kind="jacobian").check().ok

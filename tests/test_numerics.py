@@ -448,3 +448,12 @@ def test_a_structured_direction_moves_tied_entries_together(structure: str) -> N
         unit[row, col] = 1.0
         basis.append(V[row, col] * spread(unit, structure))
     assert close(direction, sum(basis))
+
+
+def test_a_far_block_costs_no_digits_of_the_exponential() -> None:
+    """exp([X V; 0 X]) has dexp(X)[V] in its corner, however large V is."""
+    rng = np.random.default_rng(0)
+    x, v = rng.standard_normal((4, 4)), rng.standard_normal((4, 4))
+    near, far = (FUNCTIONS["expm"](np.block([[x, s * v], [np.zeros((4, 4)), x]])) for s in (1.0, 1e9))
+    assert np.allclose(far[:4, 4:], 1e9 * near[:4, 4:], rtol=1e-10)
+    assert np.allclose(far[:4, :4], near[:4, :4], rtol=1e-10)

@@ -140,7 +140,8 @@ class Reader:
                 i, j = divmod(k, cols)
                 up = terms.blocks(rows, 1, [terms.identity(h) if a == i else terms.zeros(h, heights[i]) for a, h in enumerate(heights)])
                 side = terms.blocks(cols, 1, [terms.identity(w) if b == j else terms.zeros(w, widths[j]) for b, w in enumerate(widths)])
-                total.append(terms.mul(terms.kron(side if cols > 1 else terms.identity(widths[j]), up if rows > 1 else terms.identity(heights[i])), memo[cell]))
+                where = terms.kron(side if cols > 1 else terms.identity(widths[j]), up if rows > 1 else terms.identity(heights[i]))
+                total.append(terms.mul(where, memo[cell]))
         return terms.add(*total)
 
     def outer(self, x: Any) -> tuple[Any, Any] | None:

@@ -137,11 +137,21 @@ def log_slope(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.where(same, 1 / a, rise / np.where(same, 1, a - b))
 
 
+LARGE = 30.0    # the norm from which a matrix is balanced before it is exponentiated
+
+
 def expm(a: Array) -> Array:
     """exp of a matrix: Taylor series of a / 2^k, squared k times."""
     size = float(np.abs(a).sum(-2).max(initial=0.0))
-    if not size < 700:      # also nan
+    if not np.isfinite(size):
         return np.full_like(a, np.nan)
+    scale = None
+    if size > LARGE:
+        scale = balance(a)
+        a = a / scale * scale.swapaxes(-1, -2)
+        size = float(np.abs(a).sum(-2).max(initial=0.0))
+        if size > 700:
+            return np.full_like(a, np.nan)
     squarings = max(0, math.ceil(math.log2(max(size, 1e-16))) + 2)
     a = a / 2.0 ** squarings
     total = term = np.broadcast_to(np.eye(a.shape[-1]), a.shape)
@@ -150,7 +160,19 @@ def expm(a: Array) -> Array:
         total = total + term
     for _ in range(squarings):
         total = total @ total
-    return total
+    return total if scale is None else np.asarray(total * scale / scale.swapaxes(-1, -2))
+
+
+def balance(a: Array) -> Array:
+    """A column d of powers of two such that a / d · d' has rows and columns of about the same size; one far block off the
+    diagonal, as in [X V; 0 X], no longer counts then."""
+    off = np.abs(a) * (1 - np.eye(a.shape[-1]))
+    d = np.ones((*a.shape[:-1], 1))
+    for _ in range(40):
+        now = off / d * d.swapaxes(-1, -2)
+        rows, cols = now.sum(-1, keepdims=True), now.sum(-2, keepdims=True).swapaxes(-1, -2)
+        d = d * np.sqrt((rows + 1e-9) / (cols + 1e-9))
+    return np.asarray(2.0 ** np.round(np.log2(d)))
 
 
 def dexpm(a: Array, e: Array) -> Array:
