@@ -192,7 +192,7 @@ def table() -> dict[str, dict[str, float]]:
 
 def test_generated_code_is_as_fast_as_the_best_by_hand(table: dict[str, dict[str, float]]) -> None:
     for name, times in table.items():
-        assert 1 <= 1.05 * times["hand"], name
+        assert 1.05 * times["hand"] >= 1, name
 
 
 def test_gradients_are_as_fast_as_jitted_jax(table: dict[str, dict[str, float]]) -> None:
