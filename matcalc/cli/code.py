@@ -1,4 +1,4 @@
-"""The command that writes code: `code`, a function with value and derivative in NumPy, JAX, PyTorch, Julia or MATLAB."""
+"""The command that writes code: `code`, a function with value and derivative in NumPy, JAX, PyTorch, Julia, MATLAB or C++."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class CodeOptions(Options):
         ),
     ] = ""
     target: Annotated[
-        str, _option("--to", metavar="TARGET", help="numpy (the default), array-api, jax, torch, julia or matlab.")
+        str, _option("--to", metavar="TARGET", help="numpy (the default), array-api, jax, torch, julia, matlab or eigen.")
     ] = "numpy"
     part: Annotated[Part, _option("--part", metavar="PART", help="both (the default), value or derivative.")] = Part.both
     size: Annotated[

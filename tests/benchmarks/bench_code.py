@@ -3,7 +3,7 @@
     pytest tests/benchmarks/bench_code.py -n 0 -s
 
 Not part of the normal tests: a ratio of times needs a machine that does nothing else.  BLAS works on one thread; every
-competitor is timed in turn and its best round counts.  JAX is jitted, in double precision, its compilation not counted; it
+competitor is timed in turn and the median ratio of the rounds counts.  JAX is jitted, in double precision, its compilation not counted; it
 and PyTorch are skipped where they are missing.
 """
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
-ROUNDS = 40
+ROUNDS = 60
 Arrays = dict[str, Any]
 
 
@@ -150,23 +150,25 @@ def by_torch(contest: Contest, arrays: Arrays) -> Callable[[], Any] | None:
 
 
 def race(runners: dict[str, Callable[[], Any]], rounds: int = ROUNDS) -> dict[str, float]:
-    """The shortest time of each, run in turn, each as often after each other one, since what ran last has filled the caches.
+    """How many times as long as the first one each takes, and under "own" the shortest time of the first, in seconds.
 
-    Processor time, all threads added: everything runs on one, and so a machine that does other things too disturbs little.
+    They run in turn, each as often after each other one, since what ran last has filled the caches; the ratio is the median
+    over the rounds.  Processor time, all threads added: everything runs on one, so that a machine that does other things too
+    disturbs little.
     """
-    times: dict[str, float] = {}
+    times: dict[str, list[float]] = {name: [] for name in runners}
     order = list(runners.items())
     for i in range(rounds + 1):
         turn = order if i % 2 else order[::-1]
         for name, run in turn[i % len(turn):] + turn[:i % len(turn)]:
-            if i > 3 and times[name] > 0.2:
+            if i > 3 and times[name][0] > 0.2:
                 continue        # the slow ones need no more rounds
             start = time.process_time()
             run()
-            seconds = time.process_time() - start
             if i:
-                times[name] = min(seconds, times.get(name, seconds))
-    return times
+                times[name].append(time.process_time() - start)
+    own = next(iter(times.values()))
+    return {name: statistics.median(t / o for t, o in zip(each, own, strict=False)) for name, each in times.items()} | {"own": min(own)}
 
 
 @pytest.fixture(scope="module")
@@ -183,20 +185,20 @@ def table() -> dict[str, dict[str, float]]:
         runners: dict[str, Callable[[], Any]] = {"own": lambda f=function, a=arrays: f(**a), "hand": lambda c=contest, a=arrays: c.by_hand(**a)}
         runners |= {n: r for n, r in (("jax", by_jax(contest, arrays)), ("torch", by_torch(contest, arrays))) if r is not None}
         times = found[contest.name] = race(runners)
-        row = [f"{times['own'] * 1e3:.2f} ms", *(f"{times[n] / times['own']:.2f}×" if n in times else "-" for n in ("hand", "jax", "torch"))]
+        row = [f"{times['own'] * 1e3:.2f} ms", *(f"{times[n]:.2f}×" if n in times else "-" for n in ("hand", "jax", "torch"))]
         print(f"| {contest.name} | {' | '.join(row)} |")
     return found
 
 
 def test_generated_code_is_as_fast_as_the_best_by_hand(table: dict[str, dict[str, float]]) -> None:
     for name, times in table.items():
-        assert times["own"] <= 1.05 * times["hand"], name
+        assert 1.05 * times["hand"] >= 1, name
 
 
 def test_gradients_are_as_fast_as_jitted_jax(table: dict[str, dict[str, float]]) -> None:
     if find_spec("jax") is None:
         pytest.skip("JAX is not installed")
-    assert statistics.median(t["own"] / t["jax"] for c in CONTESTS if c.kind is None for t in [table[c.name]]) <= 1.0
+    assert statistics.median(1 / table[c.name]["jax"] for c in CONTESTS if c.kind is None) <= 1.0
 
 
 def test_hessians_are_much_faster_than_jitted_jax(table: dict[str, dict[str, float]]) -> None:
@@ -204,8 +206,7 @@ def test_hessians_are_much_faster_than_jitted_jax(table: dict[str, dict[str, flo
         pytest.skip("JAX is not installed")
     for contest in CONTESTS:
         if contest.kind:
-            times = table[contest.name]
-            assert times["jax"] >= contest.least * times["own"], contest.name
+            assert table[contest.name]["jax"] >= contest.least, contest.name
 
 
 # ---- derivation ----
@@ -225,6 +226,6 @@ def test_derivation_grows_slowly() -> None:
         line = []
         for k in (2, 4, 8, 16):
             text, wrt, shapes = question(k)
-            best = min(race({"own": lambda t=text, w=wrt, s=shapes: matcalc.derive(t, wrt=w, shapes=s).expr}, 3).values())
+            best = race({"own": lambda t=text, w=wrt, s=shapes: matcalc.derive(t, wrt=w, shapes=s).expr}, 3)["own"]
             line.append(f"{k}: {best * 1e3:.1f} ms")
         print(f"{name:12} " + "  ".join(line))

@@ -67,8 +67,8 @@ def _array(name{xp}, value, text, shape):
     if len(shape) == 1 and a.ndim == 2 and a.shape[0 if text[:2] == "1×" else 1] == 1:
         a = {flat}
     if a.shape != shape:
-        wanted = [r if s is None else a.shape[0] if s is ... else s for s, r in zip(shape, a.shape)]
-        if a.ndim != len(shape) or list(a.shape) != wanted:
+        fits = len(a.shape) == len(shape) and all(s is None or r == (a.shape[0] if s is ... else s) for s, r in zip(shape, a.shape))
+        if not fits:
             known = "" if None in shape else " = " + "×".join(map(str, shape))
             raise ValueError(f"{name} must be {text}{known}, not " + ("×".join(map(str, getattr(value, "shape", a.shape))) if a.ndim else "a number"))
     return a
@@ -113,10 +113,17 @@ def _number(name, xp, value, like):
 ''',
 }
 FAMILY = '''
+def _length(name, values):
+    """How many members a family has."""
+    if not hasattr(values, "__len__"):
+        raise ValueError(f"{name} must be a sequence")
+    return len(values)
+
+
 def _family(name, values, count, check):
     """The members of a family, each checked, all of one shape."""
-    if not hasattr(values, "__len__") or count is not None and len(values) != count:
-        raise ValueError(f"{name} must be a sequence" + (f" of {count}, not {len(values)}" if hasattr(values, "__len__") else ""))
+    if count is not None and _length(name, values) != count:
+        raise ValueError(f"{name} must be a sequence of {count}, not {len(values)}")
     members = [check(f"{name}[{i}]", a) for i, a in enumerate(values)]
     if len({getattr(a, "shape", ()) for a in members}) > 1:
         raise ValueError(f"the members of {name} must be of one shape")
@@ -253,7 +260,7 @@ def python_checks(plan: Plan, target: Target, used: set[str]) -> list[str]:
     for a in plan.arguments:
         if a.kind in ("size", "index") and a.used:
             given = f'_size("{a.symbol}", {a.name})'
-            lines.append(f"{a.name} = len({a.count}) if {a.name} is None else {given}" if a.count else f"{a.name} = {given}")
+            lines.append(f'{a.name} = _length("{a.count}", {a.count}) if {a.name} is None else {given}' if a.count else f"{a.name} = {given}")
             known.add(a.symbol)
     counts: dict[str, int] = {}
     for a in arrays:

@@ -34,9 +34,10 @@ def load(source: str, name: str, symbols: Mapping[str, str], idle: Iterable[str]
     code = function.__code__
     spelt = dict(symbols) | {n: n for n in code.co_varnames[: code.co_argcount]}
     ignored = set(idle)
+    names, needed = frozenset(code.co_varnames[: code.co_argcount]), frozenset(required(function))
 
-    @wraps(function)
-    def checked(*args: Any, **arrays: Any) -> Any:
+    def by_name(args: tuple[Any, ...], arrays: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments by the names that the code gives them."""
         known: dict[str, Any] = {}
         for given, array in arrays.items():
             key = spelt.get(given) or spelt.get(canonical_name(given))
@@ -52,6 +53,11 @@ def load(source: str, name: str, symbols: Mapping[str, str], idle: Iterable[str]
         missing = [n for n in required(function)[len(args) :] if n not in known]
         if missing:
             raise ArgumentTypeError("missing-argument", f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
+        return known
+
+    @wraps(function)
+    def checked(*args: Any, **arrays: Any) -> Any:
+        known = arrays if not args and needed <= arrays.keys() <= names else by_name(args, arrays)
         try:
             return function(*args, **known)
         except ValueError as error:

@@ -50,6 +50,7 @@ OPAQUE = {
     "vech": 1,
     "blockinner": 2,
     "blocksum": 2,
+    "diagsums": 1,
     "khatrirao": 2,
     "cholesky": 1,
     "im2col": 1,
@@ -341,6 +342,8 @@ class Lowering:
             case "commutation":
                 m, n = data
                 return self.of_element(Element("perm", rows, cols, None, (m, n), ("perm", m, n), ("perm", n, m)))
+            case "elimination":
+                return self.of_value(tape.make("elimination", (), (data[0],), (rows, cols), host=False), rows, cols)
             case "unit":
                 index = data[0] if data else node.operands[0]
                 value = tape.number(index) if index.is_Number else self.index(index)

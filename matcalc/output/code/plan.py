@@ -356,7 +356,7 @@ def sizes_in(v: Value) -> set[str]:
     found: list[Any] = []
     if v.op == "size":
         found = [v.data]
-    elif v.op in ("eye", "ones", "zeros", "spread", "unit", "diagm", "commutation"):
+    elif v.op in ("eye", "ones", "zeros", "spread", "unit", "diagm", "commutation", "elimination"):
         found = [*v.shape, *(v.data if isinstance(v.data, tuple) else ())]
     elif v.op in ("unvec", "permute_rows", "permute_cols", "im2col", "col2im"):
         found = [*v.data]

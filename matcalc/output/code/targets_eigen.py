@@ -123,6 +123,8 @@ EIGEN = Target(
         "khatrirao": call("khatrirao_", 2),
         "blockinner": call("blockinner_", 2),
         "blocksum": call("blocksum_", 2),
+        "elimination": ("elimination_({d0})", ATOM),
+        "diagsums": call("diagsums_"),
         "permute_rows": ("commutation_({d0}, {d1}) * {0:40}", MATMUL),
         "permute_cols": ("{0:@} * commutation_({d0}, {d1})", MATMUL),
         "commutation": ("Eigen::MatrixXd(commutation_({d0}, {d1}))", ATOM),
@@ -188,6 +190,25 @@ inline Eigen::PermutationMatrix<Eigen::Dynamic> commutation_(Eigen::Index m, Eig
   for (Eigen::Index j = 0; j < n; ++j)
     for (Eigen::Index i = 0; i < m; ++i) to(i + j * m) = static_cast<int>(j + i * n);
   return Eigen::PermutationMatrix<Eigen::Dynamic>(to);
+}
+""",
+        "elimination_": """
+// E with E vec(X) = vech(X) for X n by n.
+inline Eigen::MatrixXd elimination_(Eigen::Index n) {
+  Eigen::MatrixXd E = Eigen::MatrixXd::Zero(n * (n + 1) / 2, n * n);
+  Eigen::Index row = 0;
+  for (Eigen::Index j = 0; j < n; ++j)
+    for (Eigen::Index i = j; i < n; ++i) E(row++, j * n + i) = 1;
+  return E;
+}
+""",
+        "diagsums_": """
+// Each entry replaced by the sum of its diagonal.
+inline Eigen::MatrixXd diagsums_(const Eigen::MatrixXd& A) {
+  Eigen::MatrixXd S(A.rows(), A.cols());
+  for (Eigen::Index j = 0; j < A.cols(); ++j)
+    for (Eigen::Index i = 0; i < A.rows(); ++i) S(i, j) = A.diagonal(j - i).sum();
+  return S;
 }
 """,
         "power_": """

@@ -89,6 +89,8 @@ MATLAB = Target(
         "entry": ("{0:60}({1})", ATOM),
         "unit": ("(1:{s0} == {0})'", ATOM),
         "commutation": ("commutation_({d0}, {d1})", ATOM),
+        "elimination": ("elimination_({d0})", ATOM),
+        "diagsums": call("diagsums_"),
         "permute_rows": ("{0:60}(order_({d0}, {d1}), :)", ATOM),
         "permute_cols": ("{0:60}(:, order_({d1}, {d0}))", ATOM),
         "dexpm": call("dexpm_", 2),
@@ -122,6 +124,24 @@ end
 function v = vech_(A)
   % The lower triangle, column by column.
   v = A(tril(true(size(A))));
+end
+""",
+        "elimination_": """
+function E = elimination_(n)
+  % E vec(X) = vech(X) for X n×n.
+  E = eye(n * n);
+  E = E(tril(true(n)), :);
+end
+""",
+        "diagsums_": """
+function B = diagsums_(A)
+  % Each entry replaced by the sum of its diagonal.
+  [m, n] = size(A);
+  B = zeros(m, n);
+  for k = 1-m:n-1
+    along = (1:n) - (1:m)' == k;
+    B(along) = sum(A(along));
+  end
 end
 """,
         "adj_": """
@@ -295,6 +315,8 @@ JULIA = Target(
         "khatrirao": call("khatrirao_", 2),
         "blockinner": call("blockinner_", 2),
         "blocksum": call("blocksum_", 2),
+        "elimination": ("Matrix{{Float64}}(I, {s1}, {s1})[vec(tril(trues({d0}, {d0}))), :]", ATOM),
+        "diagsums": call("diagsums_"),
         "permute_rows": ("{0:60}[order_({d0}, {d1}), :]", ATOM),
         "permute_cols": ("{0:60}[:, order_({d1}, {d0})]", ATOM),
         "commutation": ("Matrix{{Float64}}(I, {s0}, {s0})[order_({d0}, {d1}), :]", ATOM),
@@ -308,6 +330,10 @@ JULIA = Target(
     native=frozenset({"solve_spd", "overflow"}),
     syrk=True,
     helpers={
+        "diagsums_": """
+"Each entry replaced by the sum of its diagonal."
+diagsums_(A) = [sum(diag(A, j - i)) for i in axes(A, 1), j in axes(A, 2)]
+""",
         "adjugate_": """
 "adj(U S V') = det(U) det(V) V adj(S) U', also of a singular matrix."
 function adjugate_(A)

@@ -118,6 +118,8 @@ def python(prefix: str, **renamed: str) -> dict[str, Row]:
         "blockinner": ("_blockinner({0}, {1})", ATOM),
         "blocksum": ("_blocksum({0}, {1})", ATOM),
         "commutation": ("_commutation({d0}, {d1}{like})", ATOM),
+        "elimination": ("_elimination({d0}{like})", ATOM),
+        "diagsums": ("_diagsums({0})", ATOM),
         "permute_rows": ("{0:60}[_order({d0}, {d1})]", ATOM),
         "permute_cols": ("{0:60}[:, _order({d1}, {d0})]", ATOM),
         "eigvals": (f"{prefix}.linalg.eigvalsh({{0}})", ATOM),
@@ -195,6 +197,18 @@ def _order(m, n):
 def _commutation(m, n, **like):
     """K vec(X) = vec(Xᵀ) for X m×n."""
     return {xp}.eye(m * n, **like)[_order(m, n)]
+''',
+    "_elimination": '''
+def _elimination(n, **like):
+    """E vec(X) = vech(X) for X n×n."""
+    return {xp}.eye(n * n, **like)[{xp}.asarray([j * n + i for j in range(n) for i in range(j, n)])]
+''',
+    "_diagsums": '''
+def _diagsums(a):
+    """Each entry replaced by the sum of its diagonal."""
+    m, n = a.shape
+    k = {xp}.arange(m)[:, None] - {xp}.arange(n)[None, :] + n - 1
+    return {xp}.bincount(k.reshape(-1), a.reshape(-1))[k]
 ''',
     "_kron_eye": '''
 def _kron_eye(b, m):
@@ -350,6 +364,8 @@ PURE = {
     "_blocksum",
     "_order",
     "_commutation",
+    "_elimination",
+    "_diagsums",
     "_eigh",
     "_largest",
     "_adjugate",
@@ -431,6 +447,7 @@ def _real(a):
     return jnp.where(jnp.abs(a.imag).max() > 1e-8 * jnp.maximum(1.0, jnp.abs(a).max()), jnp.nan, a.real)
 '''.strip("\n"),
         **helpers("jnp", PURE | {"_logm", "_dlogm", "_dsqrtm"}),
+        "_diagsums": PYTHON_HELPERS["_diagsums"].strip("\n").replace("{xp}", "jnp").replace("reshape(-1))", "reshape(-1), length=m + n - 1)"),
     },
     imports={"math.": "import math", "jax.": "import jax", "jnp.": "import jax.numpy as jnp"},
     reserved=PYTHON_WORDS,
@@ -564,6 +581,8 @@ def _real(a):
         **helpers(
             "torch",
             {
+                "_elimination",
+                "_diagsums",
                 "_logm",
                 "_sqrtm",
                 "_logdet",
@@ -611,6 +630,7 @@ ARRAY_API = Target(
         "nuclear": ("xp.sum(xp.linalg.svdvals({0}))", ATOM),
         "permute_rows": ("xp.take({0}, _order(xp, {d0}, {d1}), axis=0)", ATOM),
         "permute_cols": ("xp.take({0}, _order(xp, {d1}, {d0}), axis=1)", ATOM),
+        "elimination": ("xp.take(xp.eye({s1}{like}), _lower(xp, {d0}), axis=0)", ATOM),
         "commutation": ("xp.take(xp.eye({s0}{like}), _order(xp, {d0}, {d1}), axis=0)", ATOM),
         "spread number": ("{0:30} * xp.ones({shape}{like})", MUL),
         "matrix_power": ("_matrix_power({0}, {1})", ATOM),
@@ -686,6 +706,11 @@ def _lowerhalf(a):
 def _order(xp, m, n):
     """vec(Xᵀ) = vec(X)[order] for X m×n."""
     return xp.reshape(xp.reshape(xp.arange(m * n), (n, m)).T, (-1,))
+'''.strip("\n"),
+        "_lower": '''
+def _lower(xp, n):
+    """vech(X) = vec(X)[lower] for X n×n."""
+    return xp.asarray([j * n + i for j in range(n) for i in range(j, n)])
 '''.strip("\n"),
         "_matrix_power": '''
 def _matrix_power(a, k):
