@@ -93,6 +93,10 @@ def structured(p: Problem) -> Problem:
     kept = p.words & FREE
     if kept:
         p.notes.append(f"{name} was taken as free, not as {' '.join(sorted(kept))}")
+    turned = terms.transpose(p.x) if is_array(p.x) else p.x
+    tied = [c for c in p.constraints if turned != p.x and c.expr in (terms.sub(turned, p.x), terms.sub(p.x, turned))]
+    if tied:
+        return structured(replace(p, constraints=tuple(c for c in p.constraints if c not in tied)).with_properties(frozenset({"symmetric"})))
     extra: list[Constraint] = []
     known = [c.expr for c in p.constraints]
     if "unit" in p.words and is_array(p.x) and not any(e in known for e in (terms.norm(p.x) - 1, terms.norm(p.x) ** 2 - 1)):
@@ -151,6 +155,10 @@ def finished(p: Problem, found: Found, seed: int, start: float) -> Solution | No
             notes.append(f"{rank}; otherwise {special.show(p.x)} = {shown} is the solution of least norm")
     if not verdict.ok:
         notes.append(f"not checked numerically: {verdict.reason}")
+    if special.is_zero(expr) and is_array(found.linear):
+        only = " and ".join(c.text for c in unique(of_inverses(p, p.terms.inverse(found.linear))))
+        if only and not p.constraints:
+            notes.append(f"the only one if {only}; otherwise there are more")
     if found.method == affine.LEAST_SQUARES:
         notes.append("an exact solution where there is one, and the nearest to it otherwise")
     return Solution(
@@ -220,13 +228,17 @@ def wanted(p: Problem, found: Found) -> Found:
 
 def unsolved(p: Problem, seed: int, start: float) -> Solution:
     """No closed form: the equation, and why."""
-    from matcalc.solving.special import is_zero
-
     notes = list(p.notes)
-    if is_zero(p.g):
+    left = special.simplest(p)
+    core = p.terms.split(left)[1] if is_array(left) else left
+    if special.is_zero(p.g):
         notes.append("the gradient is zero everywhere: every point is stationary")
     elif not p.mentions(p.g) and not p.constraints:
         notes.append("the gradient does not depend on the variable and is not zero: there is no stationary point")
+    elif not p.mentions(left) and not p.constraints:
+        notes.append(f"the gradient vanishes nowhere unless {special.show(left)} = 0: there is no stationary point")
+    elif isinstance(core.args[0] if isinstance(core, sp.Transpose) else core, sp.Inverse) and not p.constraints:
+        notes.append("an inverse is never zero: there is no stationary point")
     else:
         notes.append("no closed form is known")
     return Solution(p.question, None, "stationary" if p.f is not None else "solution", (), tuple(notes), "none", (), (), (),

@@ -93,9 +93,9 @@ class Solution:
     def _sides(self) -> tuple[Any, Any]:
         p = self.problem
         if self.found is None:
-            from matcalc.solving.special import stripped
+            from matcalc.solving.special import simplest
 
-            return p.neat(stripped(p, p.g)), p.zero()
+            return p.neat(simplest(p)), p.zero()
         return p.neat(self.found.left), p.neat(self.found.right)
 
     @property
