@@ -169,7 +169,8 @@ def nonzero(p: Problem, c: Any) -> tuple[Condition, ...]:
 
     letters = [f for f in sp.Mul.make_args(c) if not f.is_number and not signs.number(f).positive
                and not (isinstance(f, sp.Pow) and f.exp.is_negative)]       # a denominator says so itself
-    return tuple(Condition(f"{unicode(f.base if isinstance(f, sp.Pow) else f)} ≠ 0", "nonzero", f) for f in letters)
+    bases = dict.fromkeys((f.base if isinstance(f, sp.Pow) else f).as_content_primitive()[1] for f in letters)
+    return tuple(Condition(f"{unicode(f)} ≠ 0", "nonzero", f) for f in bases)
 
 
 # solution, method, left and right side if they are shown otherwise, matrix of the map, solution of least norm

@@ -62,7 +62,7 @@ def classify(p: Problem, found: Found) -> Kind:
         kind = other(p)
         if kind is not None:
             return kind
-    note = undecided(p, hessian)
+    note = undecided(p, hessian, found)
     return Kind("stationary", (), (), (note,) if note else ())
 
 
@@ -169,13 +169,22 @@ def hessian_in_inverse(p: Problem) -> Any | None:
     return p.simplify(p.engine.reader.matrix_of(linear, p.step))
 
 
-def undecided(p: Problem, hessian: Any) -> str:
-    """What would decide."""
-    if hessian is None or p.mentions(hessian) or p.constraints or not is_array(hessian):
+def undecided(p: Problem, hessian: Any, found: Found) -> str:
+    """What would decide: the definiteness of a constant Hessian, the sign of a number."""
+    if hessian is None or p.constraints:
         return ""
-    c, part = p.terms.split(hessian)
-    shown = unicode(part)
+    if p.mentions(hessian) and not is_array(hessian) and is_there(found):
+        hessian = p.simplify(p.at(hessian, found.expr))
+    if p.mentions(hessian):
+        return ""
+    c, part = p.terms.split(hessian) if is_array(hessian) else (hessian, hessian)
     signs = ("minimum", "maximum") if not c.could_extract_minus_sign() else ("maximum", "minimum")
+    if isinstance(part, sp.Identity) or not is_array(part):
+        size = p.neat(-c if c.could_extract_minus_sign() else c)
+        size = sp.Mul(*(f for f in sp.Mul.make_args(size) if not f.is_number))
+        shown = unicode(size)
+        return "" if size.is_number else f"a {signs[0]} if {shown} > 0, a {signs[1]} if {shown} < 0"
+    shown = unicode(part)
     return f"a {signs[0]} if {shown} is positive definite, a {signs[1]} if it is negative definite, a saddle if it is indefinite"
 
 

@@ -5,7 +5,7 @@ The solving stage put together: read, differentiate, solve, classify, and reject
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,27 +48,42 @@ CONSTRAINED: tuple[Method, ...] = (
 
 def solve(
     expr: Any,
-    wrt: str,
+    wrt: str | Sequence[str],
     shapes: Any = None,
     *,
     assume: Iterable[str] = (),
     subject_to: Iterable[str] = (),
     syntax: str = "auto",
     seed: int = 0,
-) -> Solution:
+) -> Any:
     """Where a function is stationary by one of its variables, or the solution of an equation `F = G`, in closed form.
 
         >>> solve("‖A x − b‖²", wrt="x").text
         "(A' A)^-1 A' b"
 
+    wrt           a name; several, "mu,Sigma" or a list, are solved for together (then a `Joint` comes back, else a `Solution`)
     subject_to    equations that the variable has to meet, "A x = b", "x' x = 1", "Q' Q = I"
 
     Where no closed form is known `.expr` is None and `.equation` is the equation in its simplest form.
     Raises a subclass of MatcalcError: LanguageError, ShapeError, DeclarationError, UnsupportedError.
     """
-    start = time.perf_counter()
     given = [subject_to] if isinstance(subject_to, str) else list(subject_to)
-    p = structured(read(expr, wrt, shapes, [assume] if isinstance(assume, str) else list(assume), given, syntax))
+    assumed = [assume] if isinstance(assume, str) else list(assume)
+    names = list(dict.fromkeys(w.strip() for w in (wrt.split(",") if isinstance(wrt, str) else wrt) if w.strip()))
+
+    def problem(name: str) -> Problem:
+        return structured(read(expr, name, shapes, assumed, given, syntax))
+
+    if len(names) > 1:
+        from matcalc.solving.joint import joint
+
+        return joint([problem(name) for name in names], lambda p: solution_of(p, seed))
+    return solution_of(problem(names[0] if names else ""), seed)
+
+
+def solution_of(p: Problem, seed: int = 0) -> Solution:
+    """The answer to a problem, by the first method whose solution the numeric judge accepts."""
+    start = time.perf_counter()
     for found in attempts(p):
         solution = finished(p, found, seed, start)
         if solution is not None:
@@ -358,4 +373,4 @@ def scalar_part(terms: Any, node: Any) -> Any:
     return terms.split(node)[0] if is_array(node) else node if isinstance(node, sp.Expr) else sp.S.One
 
 
-__all__ = ["Alternative", "solve"]
+__all__ = ["Alternative", "solution_of", "solve"]

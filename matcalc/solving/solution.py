@@ -120,6 +120,13 @@ class Solution:
     def function_unicode(self) -> str:
         return self._written("unicode", self.problem.f if self.problem.f is not None else self.problem.g)
 
+    @property
+    def original_unicode(self) -> str:
+        """The function as it was typed."""
+        from matcalc.api import build
+
+        return self._written("unicode", build(self.problem.terms, self.problem.typed))
+
     direction = None
 
     @cached_property
