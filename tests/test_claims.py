@@ -75,7 +75,7 @@ WRONG = [       # expr, variable, claim, shapes, kind of the first reason, words
     ("-y' log(softmax(z))", "z", "softmax(z) - y", "", "only-sum-one", "right only if 1'y = 1", None),
     ("||A x||^2", "x", "2 x", "A: n×n", "only-orthogonal", "right only if A is orthogonal", None),
     ("||A x||^2", "x", "2 x", "A: m×n", "only-orthonormal", "the columns of A are orthonormal", None),
-    ("tr((X' X)^-1)", "X", "-2 X (X' X)^-1", "X: n×k", "only-orthonormal", "columns of X", None),
+    ("tr((X' X)^-1)", "X", "-2 X (X' X)^-1", "X: n×k", "exponent", "(Xᵀ X)⁻¹ should be (Xᵀ X)⁻²", None),
     ("tr(A B X)", "X", "A' B'", "A: n×n, B: n×n", "order", "Aᵀ and Bᵀ should change places", None),
     ("||X a||^2", "X", "2 a' a X", "a: n, X: m×n", "reorder", "the order of the factors", "2 X a a'"),
     ("tr((X' X)^2)", "X", "4 ||X||^2 X", "X: m×n", "only-vector", "X is a vector", None),

@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from matcalc.claims.case import Case, Finding
-from matcalc.claims.changes import edited, inserted, missing_part, other_terms, terms_of_sums, twice
+from matcalc.claims.changes import edited, inserted, missing_array, missing_part, other_terms, terms_of_sums, twice
 from matcalc.claims.departure import slips
-from matcalc.claims.whole import occurrences, other_functions, other_worlds, structured, whole
+from matcalc.claims.whole import occurrences, other_functions, other_variables, other_worlds, structured, whole
 
 MOST = 3                # findings that are told
 WORSE = 1.2             # a finding so much more far-fetched than the best is not told
@@ -22,7 +22,8 @@ WORSE = 1.2             # a finding so much more far-fetched than the best is no
 # what is looked for; a search is left out where something less far-fetched than its limit was found
 LOOKS: tuple[tuple[float, Callable[[Case], Iterable[Finding]]], ...] = (
     (9.0, whole), (1.9, structured), (1.5, occurrences), (1.5, other_functions), (1.8, terms_of_sums), (1.8, slips),
-    (1.45, missing_part), (2.0, other_terms), (2.0, edited), (2.0, other_worlds), (2.75, inserted), (5.0, twice),
+    (1.45, missing_part), (1.7, other_variables), (2.0, other_terms), (2.0, edited), (2.0, other_worlds), (2.45, missing_array),
+    (2.75, inserted), (5.0, twice),
 )
 
 
