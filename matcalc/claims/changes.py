@@ -21,6 +21,7 @@ from matcalc.claims.words import words_of
 from matcalc.language.syntax import Node, same
 from matcalc.numerics.evaluate import evaluate
 from matcalc.numerics.functions import Array
+from matcalc.terms.build import is_array
 from matcalc.terms.view import view
 
 USUAL = (0, 1, -1, 2, -2, Fraction(1, 2), Fraction(-1, 2))       # the coefficients that are tried where they can't be computed
@@ -151,7 +152,7 @@ def missing_array(case: Case) -> Iterator[Finding]:
 
     terms, answer = case.terms, case.result.expr
     claimed = case.expr(case.claim.typed.root)
-    if claimed == 0:
+    if is_array(claimed) or claimed == 0:
         return
     factor = Simplifier(terms)(terms.scale(1 / claimed, answer))
     if cost(terms, factor) < cost(terms, answer):

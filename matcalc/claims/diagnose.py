@@ -7,6 +7,7 @@ far-fetched than it is worth was found.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from matcalc.claims.case import Case, Finding
 from matcalc.claims.changes import edited, inserted, missing_array, missing_part, other_terms, terms_of_sums, twice
 from matcalc.claims.departure import slips
+from matcalc.claims.points import FAILURES
 from matcalc.claims.whole import occurrences, other_functions, other_variables, other_worlds, structured, whole
 
 MOST = 3                # findings that are told
@@ -33,7 +35,8 @@ def diagnose(case: Case) -> tuple[Finding, ...]:
     with np.errstate(all="ignore"):
         for limit, look in LOOKS:
             if not any(f.cost < limit for f in found) and not case.scene.exhausted:
-                found += look(case)
+                with suppress(NotImplementedError, RecursionError, *FAILURES):     # a search that fails is no verdict
+                    found.extend(look(case))
     kept: list[Finding] = []
     for f in together(sorted(found, key=lambda f: f.cost)):
         if not any(f.words == k.words or (f.edit and k.edit and f.right == k.right) for k in kept):
