@@ -155,7 +155,7 @@ def missing_array(case: Case) -> Iterator[Finding]:
     if is_array(claimed) or claimed == 0:
         return
     factor = Simplifier(terms)(terms.scale(1 / claimed, answer))
-    if cost(terms, factor) < cost(terms, answer):
+    if cost(terms, factor) <= cost(terms, answer):
         words = f"a factor is missing: {case.shown(claimed)} needs the factor {case.shown(factor)}"
         yield Finding("missing-factor", 2.5, words, terms.scale(claimed, factor))
 
@@ -175,7 +175,22 @@ def signed(term: str) -> str:
 def edited(case: Case) -> Iterator[Finding]:
     """One change of one place, alone or together with a factor."""
     tree = Tree(case.claim.root, case.closed)
+    yield from those_right(case, tree, identities(case, tree))
     yield from those_right(case, tree, tree.edits(pool(case)))
+
+
+def identities(case: Case, tree: Tree) -> Iterator[Edit]:
+    """A number that is added to every entry of a matrix, as a multiple of I."""
+    if case.claim.typed is None:
+        return
+    shape = case.claim.typed.shape
+    for node in tree.order:
+        if node.op in ("add", "sub") and (rows := shape[node][0]) == shape[node][1] and not rows.is_one:
+            for i, part in enumerate(node.args):
+                if shape[part][0].is_one and shape[part][1].is_one:
+                    scaled = Node("mul", (part, Node("eye", (), rows)))
+                    args = (scaled, node.args[1]) if i == 0 else (node.args[0], scaled)
+                    yield Edit("identity", tree.replaced(node, Node(node.op, args)), 1.9, part, scaled)
 
 
 def inserted(case: Case) -> Iterator[Finding]:

@@ -161,16 +161,10 @@ class Tree:
                 yield Edit("product", self.replaced(node, Node(other, node.args)), 3.3, node)
 
     def exchanged(self) -> Iterator[Edit]:
-        """Two symbols in each other's place everywhere; a number that is added to a matrix as a multiple of I."""
+        """Two symbols in each other's place everywhere."""
         symbols = distinct([n for n in self.order if n.op == "symbol"])
         for a, b in combinations(symbols, 2):
             yield Edit("exchange", self.mapped({n: b if same(n, a) else a for n in self.order if same(n, a) or same(n, b)}), 3.05, a, b)
-        for node in self.order:
-            if node.op in ("add", "sub"):
-                for i, part in enumerate(node.args):
-                    scaled = Node("mul", (part, Node("eye")))
-                    args = (scaled, node.args[1]) if i == 0 else (node.args[0], scaled)
-                    yield Edit("identity", self.replaced(node, Node(node.op, args)), 2.2, part, scaled)
 
     def mapped(self, changed: dict[Node, Node]) -> Node:
         """The root with these nodes replaced."""

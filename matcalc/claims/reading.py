@@ -90,8 +90,8 @@ def definitions_first(text: str) -> str:
             cuts.append((i, found))
     for at, (cut, _) in enumerate(cuts):
         main, later = text[:cut], cuts[at:]
-        ends = [start for start, _ in later[1:]] + [len(text)]
-        said = [(found[1], SPACE.sub("", text[found.start(1):end])) for (_, found), end in zip(later, ends, strict=True)]
+        stops = [start for start, _ in later[1:]] + [len(text)]
+        said = [(found[1], SPACE.sub("", text[found.start(1):stop])) for (_, found), stop in zip(later, stops, strict=True)]
         left = re.match(r"\s*(\\?[^\W\d]\w*)\s*:?=(?!=)", main)
         uses = any(name_in(name, main) for name, _ in said)
         if uses and not (left and any(name_in(left[1], body.partition("=")[2]) for _, body in said)):
@@ -112,6 +112,7 @@ def read_claim(text: str, question: Question, program: Parsed, kind: str, syntax
     functions = {n.value[0].lstrip("∇²") for n in postorder([question.typed.root], lambda n: n.args) if n.op == "unknown"}
     for f in functions:     # f'(t) is the derivative of f, not a vector transposed
         text = re.sub(rf"(?<![\w∇.]){re.escape(f)}'(?=\s*\()", f"∇{f}", text)
+    functions |= {f"{d}_{f}" for f in functions for d in ("grad", "hess")}
     parsed = with_definitions(parse(text, known=known, syntax=syntax, functions=functions), lets)
     wanted = wanted_shape(question, kind)
     if parsed.root.op == "number" and parsed.root.value == 0 and not (wanted[0].is_one and wanted[1].is_one):

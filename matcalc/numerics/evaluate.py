@@ -18,7 +18,7 @@ import numpy as np
 import sympy as sp
 
 from matcalc.errors import UnsupportedError
-from matcalc.language.syntax import Node, derivative_name, postorder
+from matcalc.language.syntax import Node, derivative_name, number_name, postorder
 from matcalc.numerics import unknown
 from matcalc.numerics.functions import FUNCTIONS, Array, norm, power, shape
 from matcalc.terms.nodes import MatrixFunction, MatrixSum, ScalarFunction, SumOver, op_name
@@ -183,9 +183,11 @@ def node_value(node: Node, args: list[Array], env: Environment, dims: Dimensions
 def unknown_value(node: Node, args: list[Array], dims: Dimensions) -> Array:
     """The value of f(Y), g.(Y) or u(x)."""
     name, entrywise, *rows = node.value
-    name = derivative_name(name)
-    if entrywise or (len(args) == 1 and args[0].shape[-2:] == (1, 1) and not rows and not name.startswith("∇")):
+    if entrywise:
         return unknown.value(f"{name}.", args)
+    if len(args) == 1 and args[0].shape[-2:] == (1, 1) and not rows and not derivative_name(name).startswith("∇_"):
+        return unknown.value(f"{number_name(name)}.", args)
+    name = derivative_name(name)
     return unknown.value(f"→{name}", args, size(rows[0], dims)) if rows else unknown.value(name, args)
 
 
