@@ -24,6 +24,7 @@ from matcalc.solving.scalars import back, plain
 from matcalc.terms.build import is_array
 from matcalc.terms.nodes import ScalarFunction, op_name
 
+INVERSE = "inverse#x"   # the symbol of X⁻¹ as a variable
 TOO_LARGE = 4000        # cost of a Hessian that is not looked at
 
 
@@ -130,7 +131,8 @@ def in_inverse(p: Problem) -> Kind | None:
             constrained=False,
         )
         if kind is not None and kind.kind != "saddle":
-            return Kind(kind.kind, kind.conditions, kind.reasons, tuple(n.format(kind.kind) for n in notes), q)
+            reasons = tuple(r.replace(INVERSE, f"{name}⁻¹") for r in kind.reasons)
+            return Kind(kind.kind, kind.conditions, reasons, tuple(n.format(kind.kind) for n in notes), q)
     return None
 
 
@@ -161,8 +163,8 @@ def inverts(n: Any) -> bool:
 def hessian_in_inverse(p: Problem) -> Any | None:
     """The Hessian by Y of f(Y⁻¹)."""
     terms = p.terms
-    y = terms.symbol("inverse#x", *terms.shape(p.x))
-    terms.properties["inverse#x"] = frozenset({"spd"})
+    y = terms.symbol(INVERSE, *terms.shape(p.x))
+    terms.properties[INVERSE] = frozenset({"spd"})
     f = p.put(p.f, {terms.inverse(p.x): y, p.x: terms.inverse(y)})
     gradient = p.simplify(p.engine.gradient(f, y))
     linear = p.simplify(p.engine.lin.push(gradient, {y: p.step}))
