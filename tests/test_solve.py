@@ -131,6 +131,8 @@ TEXTBOOK: list[tuple[str, str, str, tuple[str, ...], str, str, str]] = [
     ("A X + X A' = Q", "X", "", (), "unvec((kron(eye(n), A) + kron(A, eye(n)))^-1 vec(Q), n, n)", "solution", ""),
     ("‖A X + X B − C‖²", "X", "", (), "unvec((kron(eye(n), A) + kron(B', eye(m)))^-1 vec(C), m, n)", "minimum", ""),
     ("W .* X + λ X = A", "X", "", (), "A ./ (W + lambda)", "solution", ""),
+    ("A X B + C X D = E", "X", "", (), "unvec(pinv(kron(B', A) + kron(D', C)) vec(E), n, p)", "solution", "Bᵀ ⊗ A + Dᵀ ⊗ C has full row rank"),
+    ("‖X − A‖² + λ ‖X − B‖²", "X", "", (), "(A + lambda B) / (lambda + 1)", "minimum", "λ > 0"),
 ]
 
 

@@ -335,8 +335,9 @@ def matrix(p: Problem, a: Affine) -> Solved | None:
     kronecker = [terms.kron(terms.identity(n), p.simplify(terms.add(*lefts)))] if lefts else []
     kronecker += [terms.kron(terms.transpose(p.simplify(terms.add(*rights))), terms.identity(m))] if rights else []
     system = terms.add(*kronecker, *mixed)
-    if not is_square(p, system):
-        return None
+    if not is_square(p, system):        # A X B + C X D = E: as many equations as unknowns only by luck
+        least = terms.unvec(terms.mul(terms.function("pinv", system), terms.vec(a.constant)), m, n)
+        return least, LEAST_SQUARES, None, None, None, None
     if not mixed:
         a_, b = p.simplify(terms.add(*lefts)), p.simplify(terms.add(*rights))
         lyapunov = m == n and b == terms.transpose(a_)

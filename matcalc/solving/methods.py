@@ -143,11 +143,11 @@ def finished(p: Problem, found: Found, seed: int, start: float) -> Solution | No
     found = wanted(p, found)
     kind = classify(p, found)
     expr = p.neat(found.expr)
-    conditions = conditions_of(p, found, kind)
+    conditions = unimplied(p, conditions_of(p, found, kind))
     verdict = check(kind.among or p, expr, kind.kind, conditions, seed)
     if not verdict.ok:
         weaker = Kind("solution" if p.f is None else "stationary")
-        conditions = conditions_of(p, found, weaker)
+        conditions = unimplied(p, conditions_of(p, found, weaker))
         other = check(p, expr, weaker.kind, conditions, seed)
         if other.status == "failed" or not other.ok and found.method == special.BY_MULTIPLICATION:
             return None
@@ -156,7 +156,7 @@ def finished(p: Problem, found: Found, seed: int, start: float) -> Solution | No
             p.notes.append(f"formally {special.show(p.x)} = {special.show(expr)}, but that is not positive definite")
             return None
         kind, verdict = weaker, other
-    said = unique((*conditions, *(Condition(c) for c in elsewhere(p, found.expr))))
+    said = unique((*conditions, *(Condition(c) for c in elsewhere(p, expr))))
     alternatives = tuple(replace(a, expr=p.neat(a.expr), kind=a.kind or at(p, found, a, seed)) for a in found.alternatives)
     notes = [*p.notes, *found.notes, *kind.notes]
     if p.goal and kind.kind in ("minimum", "maximum", "saddle") and kind.kind != p.goal:
@@ -227,8 +227,8 @@ def exactly(p: Problem, found: Found) -> Iterator[Condition]:
 
 def is_left(p: Problem, expr: Any, node: Any) -> bool:
     """Whether a factor stands before the known side of the equation."""
-    chain = p.terms.split(expr)[1].args if isinstance(p.terms.split(expr)[1], sp.MatMul) else (expr,)
-    return bool(chain and chain[0] == node)
+    return any(isinstance(n, sp.MatMul) and next((f for f in n.args if is_array(f)), None) == node
+               for n in postorder([expr], lambda n: n.args))
 
 
 def wanted(p: Problem, found: Found) -> Found:
@@ -291,6 +291,20 @@ def unique(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
     implied = {weak for text in found for strong, weaker in STRONGER if text.endswith(strong)
                for weak in (text.removesuffix(strong) + w for w in weaker)}
     return tuple(c for text, c in found.items() if text not in implied)
+
+
+def unimplied(p: Problem, conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """Without those that a number is not zero where the others say what sign it has: λ + 1 ≠ 0 where λ > 0."""
+    texts = {c.text for c in conditions}
+
+    def implied(c: Condition) -> bool:
+        if c.kind != "nonzero" or c.expr is None or is_array(c.expr):
+            return False
+        signs = Signs(p.terms, assume=True)
+        bounds = signs.number(c.expr)
+        return (bounds.positive or bounds.negative) and all(n.text in texts - {c.text} for n in signs.needs.values())
+
+    return tuple(c for c in conditions if not implied(c))
 
 
 STRONGER = ((" > 0", (" ≠ 0", " ≥ 0")), (" is positive definite", (" is invertible",)), (" are positive", (" are non-zero",)))

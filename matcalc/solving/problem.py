@@ -108,6 +108,9 @@ class Problem:
         e = self.simplify(summed(self.terms, e))
         if not is_array(e):
             e = shortest(e, self.simplify.cost)
+        else:
+            number, rest = self.terms.split(e)
+            e = self.terms.scale(shortest(number, self.simplify.cost), rest)
         return upright(self.terms, present(self.terms, e))
 
     def with_properties(self, words: frozenset[str]) -> Problem:
