@@ -341,10 +341,10 @@ def check(typed: Typed, wrt: str | tuple[str, ...], kind: str, answer: sp.Basic,
         raise ValueError(f"unknown kind {kind}")
     pair = (wrt, wrt) if isinstance(wrt, str) else wrt
     direction = direction or ("V" if kind in ("hvp", "quadratic") else f"d{pair[0]}")
+    domains = tuple((tuple(schedule(node.args[0], arguments)), node) for node in postorder([typed.root], arguments) if node.op in NEEDS)
     question = Question(tuple(schedule(typed.root, arguments)), typed.shape[typed.root], kind, pair,
                         tuple(schedule(answer, below)), structure, direction, upstream,
-                        tuple(schedule(along, arguments)) if along is not None else (), tuple(
-                            (tuple(schedule(node.args[0], arguments)), node) for node in postorder([typed.root], arguments) if node.op in NEEDS), partial)
+                        tuple(schedule(along, arguments)) if along is not None else (), domains, partial)
     done, worst, mode = 0, 0.0, MODES[0]
     try:
         sampler, rng = Sampler.of(typed), np.random.default_rng(seed)
