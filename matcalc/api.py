@@ -349,7 +349,7 @@ def ask(expr: Any, wrt: str, shapes: Shapes, assume: Iterable[str], syntax: str,
     declared = parse_shapes(shapes)
     known = known_names(declared) | {name, *rest} | ({second} if second else set())
     if isinstance(expr, str):
-        parsed: Parsed = parse_text(expr, known=known, syntax=syntax, functions=maps(linear))
+        parsed: Parsed = parse_text(expr, known=known, syntax=syntax, linear=maps(linear))
     else:
         from matcalc.terms.foreign import from_sympy
 

@@ -26,6 +26,13 @@ RIGHT = [
     ("sum(sigmoid(A x))", "x", "A' (sigmoid(A x) .* (1 - sigmoid(A x)))", ""),
     ("x .* x", "x", "2 diag(x)", ""),
     ("||A x - b||^2", "x", "r = A x - b; 2 A' r", ""),
+    ("||A x - b||^2", "x", "2 A' r, r = A x - b", ""),
+    ("||A x - b||^2", "x", r"2 A^T s \quad\text{where}\quad s = r,\; r = A x - b", ""),
+    ("||A x - b||^2", "x", "= 2 A' (A x - b)", ""),
+    ("f(x' x)", "x", "2 f'(x' x) x", ""),
+    ("f(g(x))", "x", "f'(g(x)) grad_g(x)", ""),
+    ("det(X' X)", "X", "2 det(X' X) X (X' X)^-1", "X: m×n"),      # where X is wide the claim has no value, up to rounding
+    ("det(X X')", "X", "2 det(X X') (X X')^-1 X", "X: m×n"),
 ]
 
 
@@ -75,7 +82,7 @@ WRONG = [       # expr, variable, claim, shapes, kind of the first reason, words
     ("-y' log(softmax(z))", "z", "softmax(z) - y", "", "only-sum-one", "right only if 1'y = 1", None),
     ("||A x||^2", "x", "2 x", "A: n×n", "only-orthogonal", "right only if A is orthogonal", None),
     ("||A x||^2", "x", "2 x", "A: m×n", "only-orthonormal", "the columns of A are orthonormal", None),
-    ("tr((X' X)^-1)", "X", "-2 X (X' X)^-1", "X: n×k", "only-orthonormal", "columns of X", None),
+    ("tr((X' X)^-1)", "X", "-2 X (X' X)^-1", "X: n×k", "exponent", "(Xᵀ X)⁻¹ should be (Xᵀ X)⁻²", None),
     ("tr(A B X)", "X", "A' B'", "A: n×n, B: n×n", "order", "Aᵀ and Bᵀ should change places", None),
     ("||X a||^2", "X", "2 a' a X", "a: n, X: m×n", "reorder", "the order of the factors", "2 X a a'"),
     ("tr((X' X)^2)", "X", "4 ||X||^2 X", "X: m×n", "only-vector", "X is a vector", None),
@@ -84,6 +91,18 @@ WRONG = [       # expr, variable, claim, shapes, kind of the first reason, words
     ("tr(expm(X) A)", "X", "A' expm(X)'", "", "only-commute", "X and A commute", None),
     ("sum(exp(X))", "X", "expm(X)", "X: n×n", "function", "the matrix function expm", None),
     ("logdet(X)", "X", "2 X^-1 - X^-1 .* I", "X: n×n symmetric", "constrained", "X is free", None),
+    ("||A x - b||^2", "A", "2 A' (A x - b)", "", "variable", "the derivative by x, not by A", None),
+    ("softmax(x)", "x", "softmax(x) .* (1 - softmax(x))", "", "diagonal", "only the diagonal of the Jacobian", None),
+    ("softmax(x)", "x", "diag(softmax(x))", "", "missing-term", "−softmax(x) softmax(x)ᵀ", "diag(softmax(x)) - softmax(x) softmax(x)'"),
+    ("a' X^-1 b", "X", "-X^-T b a' X^-T", "", "exchange", "b and a should change places", None),
+    ("||A x - b||^2 + lambda ||x||^2", "x", "2 (A' A + lambda) x - 2 A' b", "", "identity", "λ I, a multiple of the identity", None),
+    ("||W2 relu(W1 x) - y||^2", "W2", "2 (W2 relu(W1 x) - y) x'", "", "symbol", "the second x should be relu(W₁ x)", None),
+    ("sum(log(X))", "X", "X^-1", "X: n×n", "reciprocal", "the reciprocal of each entry", None),
+    ("logsumexp(z) - y' z", "z", "softmax(z) + y", "", "term-sign", "the sign of the term y", None),
+    ("||x - a||", "x", "(x - a) / ||x - 2 a||", "", "term-factor", "a factor 2 is too many in the term 2 a", None),
+    ("sum(X)^2", "X", "2 sum(X)", "", "missing-factor", "2 sum(X) needs the factor ones(m, n)", None),
+    ("tr(X^-1)", "X", "-X^-1", "", "transpose", "two things", None),
+    ("x' x", "x", "2 x + 1e-9 b", "x: n, b: n", "close", "only the last digits differ", None),
     ("x' x", "x", "7", "", "shape", "your answer is a number, the derivative is n×1, like x", None),
 ]
 
@@ -174,6 +193,8 @@ def test_a_claim_that_cannot_be_read_is_refused() -> None:
         check("x' A x", "x", "2 A (x")
     with pytest.raises(DeclarationError, match="symbol Q"):
         check("x' A x", "x", "Q x")
+    with pytest.raises(DeclarationError, match="symbol a_i"):
+        check("||A x - b||^2", "x", r"2 \sum_i (a_i' x - b_i) a_i")
 
 
 def test_equality_is_decided_with_a_counterexample_of_small_integers() -> None:
@@ -186,6 +207,10 @@ def test_equality_is_decided_with_a_counterexample_of_small_integers() -> None:
     assert np.allclose(found.counterexample["left"], (a @ b).T)
     assert not np.allclose(found.counterexample["left"], found.counterexample["right"])
     assert equal("x' A x", "1/2 x' (A + A') x")
+    assert not equal("A^-1 B", "B A^-1")                        # the two together say what the shapes are
+    assert equal("sin(x).^2 + cos(x).^2", "1")
+    assert not equal("1e-12 x", "2e-12 x")
+    assert equal("1e9 x' x + y' y - 1e9 x' x", "y' y")
 
 
 # ---- the command ----

@@ -75,6 +75,14 @@ def test_the_negative_of_a_function_is_convex_the_other_way(f: str, wrt: str, sh
     assert found.verdict == verdict.replace("convex", "#").replace("concave", "convex").replace("#", "concave")
 
 
+@pytest.mark.parametrize(("f", "wrt", "shapes"), [
+    ("log((a' x)^2)", "x", ""), ("1 / t^2", "t", "t: scalar"), ("sum(1 ./ x.^2)", "x", ""), ("sum(log(x.^2))", "x", ""),
+    ("1 / (s (a' x)^2)", "x", "s: scalar positive")])
+def test_a_function_whose_domain_is_in_two_pieces_gets_no_certificate(f: str, wrt: str, shapes: str) -> None:
+    assert not convexity(matcalc.derive(f, wrt, shapes, kind="hessian")).certified
+    assert convexity(matcalc.derive(f, wrt, "x: n positive, a: n positive, t: scalar positive, s: scalar positive", kind="hessian")).certified
+
+
 def test_convexity_belongs_to_a_hessian() -> None:
     with pytest.raises(MatcalcError, match="read off a Hessian"):
         convexity(matcalc.derive("‖x‖²", "x"))

@@ -131,6 +131,8 @@ TEXTBOOK: list[tuple[str, str, str, tuple[str, ...], str, str, str]] = [
     ("A X + X A' = Q", "X", "", (), "unvec((kron(eye(n), A) + kron(A, eye(n)))^-1 vec(Q), n, n)", "solution", ""),
     ("‖A X + X B − C‖²", "X", "", (), "unvec((kron(eye(n), A) + kron(B', eye(m)))^-1 vec(C), m, n)", "minimum", ""),
     ("W .* X + λ X = A", "X", "", (), "A ./ (W + lambda)", "solution", ""),
+    ("A X B + C X D = E", "X", "", (), "unvec(pinv(kron(B', A) + kron(D', C)) vec(E), n, p)", "solution", "Bᵀ ⊗ A + Dᵀ ⊗ C has full row rank"),
+    ("‖X − A‖² + λ ‖X − B‖²", "X", "", (), "(A + lambda B) / (lambda + 1)", "minimum", "λ > 0"),
 ]
 
 
@@ -469,3 +471,73 @@ def test_the_equation_holds_with_its_multiplier() -> None:
     a, b = RNG.standard_normal((2, 4)), RNG.standard_normal((2, 1))
     x, multiplier = value(answer, A=a, b=b), evaluate(answer.multipliers[0], {"A": a, "b": b}, {})
     assert np.allclose(2 * x + a.T @ multiplier, 0)
+
+
+# ---------------------------------------------------------------------- several unknowns
+
+JOINT: list[tuple[str, str, str, str, str]] = [     # expression, variables, shapes, solutions in order, kind
+    ("-n/2 log(det(Sigma)) - 1/2 sum(i=1..n, (x_i - mu)' inv(Sigma) (x_i - mu))", "Sigma,mu", "x_i: d, mu: d",
+     "mu = sum(i=1..n, x_i) / n; Sigma = sum(i=1..n, (x_i - mu) (x_i - mu)') / n", "maximum"),
+    ("n log(sigma) + ||x - mu 1||^2 / (2 sigma^2)", "mu,sigma", "x: n, mu: scalar, sigma: scalar positive",
+     "mu = mean(x); sigma = ||x - mu|| / sqrt(n)", "minimum"),
+    ("n/2 log(s) + 1/(2 s) ||y - X w||^2", "w,s", "s: scalar positive", "w = (X' X)^-1 X' y; s = ||y - X w||^2 / n", "minimum"),
+    ("||x - y||^2 + ||y - b||^2 + ||x - a||^2", "x,y", "", "y = 1/3 (a + 2 b); x = 1/2 (a + y)", "minimum"),
+    ("x^2 - y^2", "x,y", "x: scalar, y: scalar", "x = 0; y = 0", "saddle"),
+]
+
+
+@pytest.mark.parametrize(("expr", "wrt", "shapes", "text", "kind"), JOINT)
+def test_several_unknowns_are_solved_for_together(expr: str, wrt: str, shapes: str, text: str, kind: str) -> None:
+    answer = solve(expr, wrt, shapes)
+    assert (answer.text, answer.kind) == (text, kind)
+    assert answer.check().ok
+
+
+def test_a_line_is_fitted_as_by_lstsq() -> None:
+    answer = solve("||y - a x - b 1||^2", ["a", "b"], "a: scalar, b: scalar")
+    x, y = RNG.standard_normal((6, 1)), RNG.standard_normal((6, 1))
+    env: dict[str, Array] = {"x": x, "y": y}
+    for part in answer.parts:
+        env[part.wrt] = evaluate(part.expr, env, {"n": 6})
+    slope, intercept = np.linalg.lstsq(np.hstack([x, np.ones((6, 1))]), y[:, 0], rcond=None)[0]
+    assert answer.kind == "minimum"
+    assert np.allclose([float(env["a"].flat[0]), float(env["b"].flat[0])], [slope, intercept])
+
+
+def test_unknowns_that_depend_on_each_other_are_not_said_to_be_solved(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = solve("‖X − U V'‖²", "U,V")
+    assert not answer.solved
+    assert answer["U"].text == "X V (V' V)^-1"
+    assert "each is given with the others held fixed" in answer.notes[0]
+    assert run(["solve", "‖X − U V'‖²", "--wrt", "U", "--wrt", "V"]) == 1
+    assert "others held fixed" in " ".join(capsys.readouterr().out.split())
+
+
+def test_one_equation_does_not_determine_two_unknowns() -> None:
+    with pytest.raises(MatcalcError, match="several unknowns"):
+        solve("A x = B y", "x,y")
+
+
+# ---------------------------------------------------------------------- nothing is lost
+
+def test_a_factor_that_may_vanish_stays_in_the_equation() -> None:
+    assert solve("sin(a' x)", "x").equation == "cos(a' x) = 0"
+    assert "there is no stationary point" in solve("exp(a' x)", "x").notes[-1]
+    answer = solve("(x' x - 1)^2", "x")
+    assert (answer.text, answer.kind) == ("0", "maximum") or (answer.text, answer.kind) == ("zeros(n)", "maximum")
+    assert any("‖x‖² − 1 = 0 is stationary too" in note for note in answer.notes)
+
+
+def test_zero_is_not_said_to_be_the_only_solution_of_an_eigenproblem() -> None:
+    assert any("the only one if A − λ I is invertible" in note for note in solve("A x = lambda x", "x").notes)
+    assert not any("only" in note for note in solve("x' A x", "x", "A: n×n spd").notes)
+
+
+def test_a_constraint_does_not_spread_a_number_over_an_array() -> None:
+    answer = solve("‖x − y‖²", "x", subject_to=["a' x = c"])
+    assert answer.shapes["c"] == ()
+    assert answer.text == "y - (y' a - c) a / ||a||^2"
+
+
+def test_where_there_is_no_closed_form_the_constraint_is_in_the_equation() -> None:
+    assert solve("sum(sin(x))", "x", subject_to=["1' x = 1"]).equation == "cos(x) + lambda = 0"

@@ -117,7 +117,7 @@ def positive(terms: Terms, x: Any, show: Any) -> Iterator[str]:
             yield f"entries of {bracketed(show(x))} are positive"
     elif isinstance(x, sp.Abs):
         yield from nonzero(x, show)
-    elif not x.is_positive and not always_positive(x):
+    elif not x.is_positive and not always_positive(x) and not (isinstance(x, sp.Determinant) and terms.has(x.args[0], "spd")):
         yield f"{show(x)} > 0"
 
 

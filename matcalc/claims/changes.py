@@ -21,9 +21,10 @@ from matcalc.claims.words import words_of
 from matcalc.language.syntax import Node, same
 from matcalc.numerics.evaluate import evaluate
 from matcalc.numerics.functions import Array
+from matcalc.terms.build import is_array
 from matcalc.terms.view import view
 
-USUAL = (0, 1, -1, 2, -2, Fraction(1, 2))       # the coefficients that are tried where they can't be computed
+USUAL = (0, 1, -1, 2, -2, Fraction(1, 2), Fraction(-1, 2))       # the coefficients that are tried where they can't be computed
 MOST_TWICE = 24         # edits of which pairs are tried
 Put = Callable[[Node | None], Node]             # the claim with this in the place of a term, or without it
 
@@ -110,8 +111,9 @@ def missing_part(case: Case) -> Iterator[Finding]:
 
     if case.scene.agrees(whole):
         excess = cost(terms, claimed) + cost(terms, rest) - cost(terms, right)      # a natural term makes no longer formula
+        natural = excess <= 0 and not is_sum(terms, rest)       # the answer is the sum of both, as it stands
         far = min(1.8, 0.25 * max(0, excess - 3)) + 0.6 * is_sum(terms, rest)
-        yield Finding("missing-term", 2.05 + far, f"a term is missing: {signed(case.shown(rest))}", terms.add(claimed, rest))
+        yield Finding("missing-term", 1.72 if natural else 2.05 + far, f"a term is missing: {signed(case.shown(rest))}", terms.add(claimed, rest))
 
 
 def other_terms(case: Case) -> Iterator[Finding]:
@@ -136,7 +138,26 @@ def other_terms(case: Case) -> Iterator[Finding]:
 
         if case.scene.agrees(whole):
             old = case.expr(term.node) if term.sign > 0 else terms.scale(-1, case.expr(term.node))
-            yield Finding("term", 2.7, f"the term {case.shown(old)} should be {case.shown(new)}", terms.add(others, new))
+            yield Finding("term", 3.1, f"the term {case.shown(old)} should be {case.shown(new)}", terms.add(others, new))
+
+
+def missing_array(case: Case) -> Iterator[Finding]:
+    """A number claimed for an array: the factor that is missing, if that is simpler than the answer."""
+    if case.claim.typed is None or case.result is None or case.claim.shape is None or case.claim.shape == case.claim.wanted:
+        return
+    if not (case.claim.shape[0].is_one and case.claim.shape[1].is_one):
+        return
+    from matcalc.calculus.cost import cost
+    from matcalc.calculus.simplify import Simplifier
+
+    terms, answer = case.terms, case.result.expr
+    claimed = case.expr(case.claim.typed.root)
+    if is_array(claimed) or claimed == 0:
+        return
+    factor = Simplifier(terms)(terms.scale(1 / claimed, answer))
+    if cost(terms, factor) <= cost(terms, answer):
+        words = f"a factor is missing: {case.shown(claimed)} needs the factor {case.shown(factor)}"
+        yield Finding("missing-factor", 2.5, words, terms.scale(claimed, factor))
 
 
 def is_sum(terms: Any, x: Any) -> bool:
@@ -154,7 +175,22 @@ def signed(term: str) -> str:
 def edited(case: Case) -> Iterator[Finding]:
     """One change of one place, alone or together with a factor."""
     tree = Tree(case.claim.root, case.closed)
+    yield from those_right(case, tree, identities(case, tree))
     yield from those_right(case, tree, tree.edits(pool(case)))
+
+
+def identities(case: Case, tree: Tree) -> Iterator[Edit]:
+    """A number that is added to every entry of a matrix, as a multiple of I."""
+    if case.claim.typed is None:
+        return
+    shape = case.claim.typed.shape
+    for node in tree.order:
+        if node.op in ("add", "sub") and (rows := shape[node][0]) == shape[node][1] and not rows.is_one:
+            for i, part in enumerate(node.args):
+                if shape[part][0].is_one and shape[part][1].is_one:
+                    scaled = Node("mul", (part, Node("eye", (), rows)))
+                    args = (scaled, node.args[1]) if i == 0 else (node.args[0], scaled)
+                    yield Edit("identity", tree.replaced(node, Node(node.op, args)), 1.9, part, scaled)
 
 
 def inserted(case: Case) -> Iterator[Finding]:
@@ -228,9 +264,10 @@ def addable(tree: Tree, node: Node, value: Array, part: Array) -> bool:
 
 
 def twice(case: Case) -> Iterator[Finding]:
-    """Two transposes, or a transpose and a change of order."""
+    """Two transposes, or a transpose and a change of order or of an exponent."""
     def simple(tree: Tree) -> list[Edit]:
-        return [e for e in (*tree.transposed(), *tree.reordered()) if e.node is not tree.root][:MOST_TWICE]
+        exponents = (e for e in tree.renamed(()) if e.kind == "exponent")
+        return [e for e in (*tree.transposed(), *tree.reordered(), *exponents) if e.node is not tree.root][:MOST_TWICE]
 
     first = Tree(case.claim.root, case.closed)
     for edit in simple(first):

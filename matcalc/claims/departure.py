@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from sympy import MatrixSymbol, Symbol
+from sympy import Add, MatAdd, MatMul, MatrixSymbol, Mul, Symbol, Transpose
 
 from matcalc.claims.case import Case, Finding, same_value
 from matcalc.claims.points import FAILURES, finite
@@ -188,10 +188,15 @@ def found(case: Case, chain: list[Local], *, numbers: bool = True) -> Iterator[t
             for factor, words in SLIPS if numbers else ():
                 if (factor != 0 or len(local.parts) > 1) and leads(runs, chain, (k, j, factor)):
                     yield local, words.format(text, name) if factor or part.lone else f"you left out a term of d({local.shown})"
-            if len(local.parts) == 1 and operand_shape(runs[0], local.node) == operand_shape(runs[0], part.operand):
+            if len(local.parts) == 1 and not is_linear(local.node) and operand_shape(runs[0], local.node) == operand_shape(runs[0], part.operand):
                 for slope, words in WRONG_SLOPES:
                     if (slope != "entry" or op_of(local.node) == "softmax") and leads(runs, chain, (k, j, slope)):
                         yield local, words.format(local.shown, text)
+
+
+def is_linear(node: Any) -> bool:
+    """Whether a node is its operand times a number or with other signs: what is wrong there is a factor, not a function."""
+    return isinstance(node, MatMul | MatAdd | Add | Transpose) or isinstance(node, Mul) and bool(node.args[0].is_number)
 
 
 def operand_shape(run: Run, node: Any) -> tuple[int, int]:

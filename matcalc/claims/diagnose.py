@@ -7,14 +7,16 @@ far-fetched than it is worth was found.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 
 from matcalc.claims.case import Case, Finding
-from matcalc.claims.changes import edited, inserted, missing_part, other_terms, terms_of_sums, twice
+from matcalc.claims.changes import edited, inserted, missing_array, missing_part, other_terms, terms_of_sums, twice
 from matcalc.claims.departure import slips
-from matcalc.claims.whole import occurrences, other_functions, other_worlds, structured, whole
+from matcalc.claims.points import FAILURES
+from matcalc.claims.whole import occurrences, other_functions, other_variables, other_worlds, structured, whole
 
 MOST = 3                # findings that are told
 WORSE = 1.2             # a finding so much more far-fetched than the best is not told
@@ -22,7 +24,8 @@ WORSE = 1.2             # a finding so much more far-fetched than the best is no
 # what is looked for; a search is left out where something less far-fetched than its limit was found
 LOOKS: tuple[tuple[float, Callable[[Case], Iterable[Finding]]], ...] = (
     (9.0, whole), (1.9, structured), (1.5, occurrences), (1.5, other_functions), (1.8, terms_of_sums), (1.8, slips),
-    (1.45, missing_part), (2.0, other_terms), (2.0, edited), (2.0, other_worlds), (2.75, inserted), (5.0, twice),
+    (1.45, missing_part), (1.7, other_variables), (2.0, other_terms), (2.0, edited), (2.0, other_worlds), (2.45, missing_array),
+    (2.75, inserted), (5.0, twice),
 )
 
 
@@ -32,7 +35,8 @@ def diagnose(case: Case) -> tuple[Finding, ...]:
     with np.errstate(all="ignore"):
         for limit, look in LOOKS:
             if not any(f.cost < limit for f in found) and not case.scene.exhausted:
-                found += look(case)
+                with suppress(NotImplementedError, RecursionError, *FAILURES):     # a search that fails is no verdict
+                    found.extend(look(case))
     kept: list[Finding] = []
     for f in together(sorted(found, key=lambda f: f.cost)):
         if not any(f.words == k.words or (f.edit and k.edit and f.right == k.right) for k in kept):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise, permutations
+from itertools import combinations, pairwise, permutations
 
 from matcalc.language.syntax import Node, postorder, same
 from matcalc.terms.operations import TABLE
@@ -118,6 +118,7 @@ class Tree:
         """Changes of one place; `pool` are trees of the question, whose names may have been meant."""
         yield from self.transposed()
         yield from self.reordered()
+        yield from self.exchanged()
         yield from self.inverted()
         yield from self.renamed(pool)
         yield from self.removed()
@@ -159,6 +160,20 @@ class Tree:
                 other = "hadamard" if node.op == "quotient" else "quotient"
                 yield Edit("product", self.replaced(node, Node(other, node.args)), 3.3, node)
 
+    def exchanged(self) -> Iterator[Edit]:
+        """Two symbols in each other's place everywhere."""
+        symbols = distinct([n for n in self.order if n.op == "symbol"])
+        for a, b in combinations(symbols, 2):
+            yield Edit("exchange", self.mapped({n: b if same(n, a) else a for n in self.order if same(n, a) or same(n, b)}), 3.05, a, b)
+
+    def mapped(self, changed: dict[Node, Node]) -> Node:
+        """The root with these nodes replaced."""
+        made = dict(changed)
+        for node in self.order:
+            if node not in made and any(a in made for a in node.args):
+                made[node] = Node(node.op, tuple(made.get(a, a) for a in node.args), node.value, node.span)
+        return made.get(self.root, self.root)
+
     def inverted(self) -> Iterator[Edit]:
         for node in self.order:
             if node.op == "inv":
@@ -190,11 +205,19 @@ class Tree:
                 yield Edit("exponent", self.replaced(node, square), 2.9, node, square)
             if node.op == "power" and node.args[1].op == "number":
                 yield Edit("exponent", self.replaced(node, node.args[0]), 2.9, node, node.args[0])
+            elif node.op == "inv":
+                power = Node("power", (node.args[0], number(-2)))
+                yield Edit("exponent", self.replaced(node, power), 2.8, node, power)
+                reciprocal = Node("quotient", (number(1), node.args[0]))
+                yield Edit("reciprocal", self.replaced(node, reciprocal), 2.9, node, reciprocal)
             if node.op == "symbol":
                 for name in symbols:
                     if name != node.value:
                         other = Node("symbol", (), name)
                         yield Edit("symbol", self.replaced(node, other), 3.7, node, other)
+                for part in pool:       # x where a function of x belongs
+                    if part.op not in ("symbol", "transpose") and any(same(n, node) for n in postorder([part], lambda n: n.args)):
+                        yield Edit("symbol", self.replaced(node, part), 3.3 + 0.05 * size(part), node, part)
 
     def removed(self) -> Iterator[Edit]:
         for head in self.heads(PRODUCTS):

@@ -5,14 +5,18 @@ A service of the claims stage that needs no derivative.  True means: equal where
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from matcalc import api
-from matcalc.errors import ShapeError, UnsupportedError
+from matcalc.errors import DeclarationError, ShapeError, UnsupportedError
 from matcalc.language.declare import parse_assumptions, parse_shapes
 from matcalc.language.infer import Typed, infer
 from matcalc.language.parser import parse
+from matcalc.language.syntax import Node
+
+LOST = 1e-4     # a relative difference up to which cancellation may be to blame, where a proof says that there is none
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,12 @@ def equal(left: str, right: str, shapes: api.Shapes = None, *, assume: Iterable[
     verdict = agree(first, second, seed=seed)
     if not verdict.ok and not verdict.trials:
         raise UnsupportedError("no-sample", f"this can't be judged: {verdict.reason}")
-    if verdict.ok:
+    close = verdict.max_rel_error is not None and verdict.max_rel_error < LOST
+    if verdict.ok or close:
         terms = Terms({**api.properties(first), **api.properties(second)}, api.orders(first))
         proved = vanishes(terms, api.build(terms, first), api.build(terms, second))
-        return Equality(True, proved, verdict.reason, first, second, verdict.trials)
+        if verdict.ok or proved:
+            return Equality(True, proved, verdict.reason if verdict.ok else "", first, second, verdict.trials)
     names = {**first.symbols, **second.symbols}
     point = {name: verdict.env[name] for name in names if name in verdict.env}
     example = {**point, "left": verdict.left, "right": verdict.right}
@@ -61,9 +67,15 @@ def both(left: str, right: str, shapes: api.Shapes, assume: Iterable[str], synta
     known = api.known_names(declared)
     a, b = parse(left, known=known, syntax=syntax), parse(right, known=known, syntax=syntax)
     assumed = parse_assumptions(assume, known=known, syntax=syntax)
+    if not (a.definitions or b.definitions or a.declarations or b.declarations):
+        with suppress(ShapeError, DeclarationError):    # shapes that differ, or don't fit at all: each is typed by itself
+            declared = {**declared, **infer(replace(a, root=Node("sub", (a.root, b.root))), declared, assumed).symbols}
     try:
         first = infer(a, declared, assumed)
         told = {**declared, **first.symbols}
+        shape = first.shape[first.root]
+        if b.root.op == "number" and not (shape[0].is_one and shape[1].is_one):     # a figure stands for all entries
+            b = replace(b, root=Node("add", (Node("zeros", (), shape), b.root)))
         try:
             return first, infer(b, told, assumed, like=first.shape[first.root])
         except ShapeError:

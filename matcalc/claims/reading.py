@@ -6,6 +6,7 @@ refused.
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -72,12 +73,47 @@ def wanted_shape(question: Question, kind: str) -> Shape:
             return f
 
 
+DEFINITION = re.compile(r"\s*(?:\\q?quad|\\[,;: ]|\s)*(?:(?:\\(?:text|mathrm)\s*\{)?\s*(?:where|with|and|for)\b[\s,:]*\}?)?"
+                        r"(?:\\q?quad|\\[,;: ]|\s)*(\\?[^\W\d]\w*)\s*:?=(?!=)")
+WORDS = re.compile(r"\s(?=(?:\\q?quad\s*|\s)*(?:\\(?:text|mathrm)\s*\{)?\s*(?:where|with|and)\b)")
+SPACE = re.compile(r"(?:\\q?quad|\\[,;: ]|[\s,;])*$")
+
+
+def definitions_first(text: str) -> str:
+    """`2 A' r, r = A x − b` (or `… where r = …`) as a program: what a claim ends with, it may use."""
+    text = text.strip().removeprefix("=").lstrip()
+    depth, cuts = 0, []
+    for i, c in enumerate(text):
+        depth += (c in "([{") - (c in ")]}")
+        ends = c in ",;" and text[i - 1:i] != "\\" or c.isspace() and WORDS.match(text, i)
+        if depth == 0 and ends and (found := DEFINITION.match(text, i + (c in ",;"))):
+            cuts.append((i, found))
+    for at, (cut, _) in enumerate(cuts):
+        main, later = text[:cut], cuts[at:]
+        stops = [start for start, _ in later[1:]] + [len(text)]
+        said = [(found[1], SPACE.sub("", text[found.start(1):stop])) for (_, found), stop in zip(later, stops, strict=True)]
+        left = re.match(r"\s*(\\?[^\W\d]\w*)\s*:?=(?!=)", main)
+        uses = any(name_in(name, main) for name, _ in said)
+        if uses and not (left and any(name_in(left[1], body.partition("=")[2]) for _, body in said)):
+            return "; ".join([*(body for _, body in reversed(said)), SPACE.sub("", main)])
+    return text
+
+
+def name_in(name: str, text: str) -> bool:
+    return re.search(rf"(?<![A-Za-z_\\]){re.escape(name)}(?![A-Za-z_0-9])", text) is not None
+
+
 def read_claim(text: str, question: Question, program: Parsed, kind: str, syntax: str = "auto") -> Claim:
     """Read a claim; LanguageError or DeclarationError if it can't be."""
     declared = declarations(question)
     lets = dict(program.definitions)
     known = known_names(declared) | set(lets) | set(question.typed.sizes)
-    parsed = with_definitions(parse(text, known=known, syntax=syntax), lets)
+    text = definitions_first(text)
+    functions = {n.value[0].lstrip("∇²") for n in postorder([question.typed.root], lambda n: n.args) if n.op == "unknown"}
+    for f in functions:     # f'(t) is the derivative of f, not a vector transposed
+        text = re.sub(rf"(?<![\w∇.]){re.escape(f)}'(?=\s*\()", f"∇{f}", text)
+    functions |= {f"{d}_{f}" for f in functions for d in ("grad", "hess")}
+    parsed = with_definitions(parse(text, known=known, syntax=syntax, functions=functions), lets)
     wanted = wanted_shape(question, kind)
     if parsed.root.op == "number" and parsed.root.value == 0 and not (wanted[0].is_one and wanted[1].is_one):
         parsed = replace(parsed, root=Node("zeros", (), wanted, parsed.root.span))
@@ -110,7 +146,8 @@ def known_symbols(root: Node, known: set[str], text: str) -> None:
     indices = {n.value for n in order if n.op == "sumover"}
     for node in order:
         name = node.value
-        if node.op == "symbol" and name not in known and not any(name == i or name.endswith(f"_{i}") for i in indices):
+        family = name.rpartition("_") if node.op == "symbol" else ("", "", "")
+        if node.op == "symbol" and name not in known and name not in indices and not (family[2] in indices and family[0] in known):
             hint = near(name, sorted(known)) or f'if it stands for something, say it in the claim: "{name} = …; …"'
             raise DeclarationError("unknown-symbol", f"the claim has the symbol {name}, which is not in the expression",
                                    hint=hint, source=text, span=node.span)

@@ -234,11 +234,17 @@ def judged(case: Case, notes: tuple[str, ...], start: float) -> Verdict:
         expr = built(case.terms, claim, claim.typed.root)
         upright = case.terms.transpose(expr) if question.transposed and case.kind == "gradient" else expr
         checked = judge.check(question.typed, question.wrt, case.kind, upright, structure=case.structure, seed=case.seed,
-                              direction=DIRECTIONS.get(case.kind, "").format(question.wrt) or None)
+                              direction=DIRECTIONS.get(case.kind, "").format(question.wrt) or None, partial=True)
         with np.errstate(all="ignore"):
             ok = case.scene.holds(claim.typed.root) and checked.status != "failed"
     proved = ok and case.answer is not None and vanishes(case.terms, expr, case.answer)
-    reasons = () if ok else (*(Reason(f.words, f.kind, f.right, f.spans) for f in diagnose(case)), *shape_reasons(case))
+    if ok and not proved and case.exact and only_close(case):
+        ok, checked = False, replace(checked, ok=False, status="failed", reason="the answer differs from the derivative by a little")
+    reasons: tuple[Reason, ...] = ()
+    if not ok and claim.typed is not None and case.scene.holds(claim.typed.root):
+        reasons = (Reason("your answer is close to the derivative, but not equal to it: only the last digits differ", "close"),)
+    elif not ok:
+        reasons = (*(Reason(f.words, f.kind, f.right, f.spans) for f in diagnose(case)), *shape_reasons(case))
     if len(reasons) > 1 and reasons[0].kind == "layout" and reasons[-1].kind == "shape":
         reasons = reasons[:-1]      # said already
     if ok and checked.status == "verified" and checked.reason:
@@ -247,6 +253,28 @@ def judged(case: Case, notes: tuple[str, ...], start: float) -> Verdict:
         notes = (*notes, *(f"your form needs that {c}; the derivative does not" for c in more_conditions(case, expr)))
     seconds = time.perf_counter() - start
     return Verdict(ok, reasons, case.result, claim, case.kind, question.wrt, proved, checked, seconds, expr, notes, case)
+
+
+def only_close(case: Case) -> bool:
+    """Whether the claim is near the derivative, not equal to it: the difference is small, but larger than rounding."""
+    import numpy as np
+
+    from matcalc.claims.points import FAILURES
+    from matcalc.numerics.check import digits_apart
+    from matcalc.numerics.evaluate import arguments, evaluate, evaluate_steps, schedule
+
+    if case.claim.typed is None or case.answer is None:
+        return False
+    steps, answer, rng = tuple(schedule(case.claim.typed.root, arguments)), case.answer, np.random.default_rng(case.seed)
+    try:
+        with np.errstate(all="ignore"):
+            found = []
+            for point in case.scene.points:
+                dims = point.dims
+                found.append(digits_apart(point, lambda env, d=dims: (evaluate_steps(steps, env, d), evaluate(answer, env, d)), rng))  # type: ignore[misc]
+            return sum(found) > len(found) // 2
+    except FAILURES:
+        return False
 
 
 def more_conditions(case: Case, expr: Any) -> tuple[str, ...]:

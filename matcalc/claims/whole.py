@@ -45,12 +45,30 @@ def whole(case: Case) -> Iterator[Finding]:
     value = case.claimed(0)
     if value is None or value.size == 1:
         return
+    if case.kind in ("jacobian", "hessian") and (words := diagonal_words(case)):
+        yield Finding("diagonal", 1.4, words, case.answer, edit=False)
+        return
     c = multiple(case, lambda at: None if (v := case.claimed(at)) is None else v.T)
     if c is not None:
         kind, words = layout_words(case, value)
         if c.value != 1:
             words += f", and it needs the factor {case.show(c.tree)}"
         yield Finding(kind, 1.6 if c.value == 1 else 2.1, words, case.expr(times(c.tree, Node("transpose", (root,)))))
+
+
+def diagonal_words(case: Case) -> str:
+    """What is said of a claim that has the diagonal of the derivative right, and nothing else."""
+    targets = case.scene.targets
+    if any(t.shape[0] != t.shape[1] or t.shape[0] < 2 for t in targets):
+        return ""
+    for form in (lambda t: np.diag(t)[:, None], lambda t: t * np.eye(len(t))):
+        if all(same_value(case.claimed(at), form(t), case.scene.tolerance) for at, t in enumerate(targets)):
+            if all(same_value(t, t * np.eye(len(t)), case.scene.tolerance) for t in targets):
+                return ""       # then diag(…) is what is missing
+            what = "Hessian" if case.kind == "hessian" else "Jacobian"
+            return (f"your answer is only the diagonal of the {what}: the entries off the diagonal are missing, "
+                    f"since each entry of the {'gradient' if case.kind == 'hessian' else 'function'} depends on all of {case.question.wrt}")
+    return ""
 
 
 def layout_words(case: Case, value: Array) -> tuple[str, str]:
@@ -168,14 +186,34 @@ def changed(typed: Typed, new: dict[Node, Node]) -> Typed:
     return replace(typed, root=new.get(typed.root, typed.root), shape=shapes)
 
 
-def derivative(case: Case, typed: Typed, wrt: str) -> list[Array] | None:
-    """The derivative of another function at the points of the scene; a new variable has the values of the old one."""
+def derivative(case: Case, typed: Typed, wrt: str, *, moving: bool = True) -> list[Array] | None:
+    """The derivative of another function at the points of the scene; a new variable (`moving`) has the values of the old one."""
     asked = api.Question(typed, wrt, case.question.transposed, api.properties(typed), ())
+    kind = case.kind if moving else None
     try:
-        answer = api.answer(asked, case.kind, case.book, constrained=False, expand=False, layout="mixed", seed=case.seed)
-        return [evaluate(answer.expr, {**p.env, wrt: p.env[case.question.wrt]}, p.dims) for p in case.scene.points]
+        answer = api.answer(asked, kind, case.book, constrained=False, expand=False, layout="mixed", seed=case.seed)
+        envs = [{**p.env, wrt: p.env[case.question.wrt]} if moving else p.env for p in case.scene.points]
+        return [evaluate(answer.expr, env, p.dims) for env, p in zip(envs, case.scene.points, strict=True)]
     except FAILURES:
         return None
+
+
+def other_variables(case: Case) -> Iterator[Finding]:
+    """The claim is the gradient by another symbol."""
+    typed = case.question.typed
+    if case.claim.typed is None or case.constrained or case.kind != "gradient" or not any(t.any() for t in case.scene.targets):
+        return
+    for name in typed.symbols:
+        if name == case.question.wrt or name in typed.sizes:
+            continue
+        values = derivative(case, typed, name, moving=False)
+        if values is None or not any(v.any() for v in values):
+            continue
+        for turned in (False, True):
+            if all(same_value(case.claimed(at), v.T if turned else v, case.scene.tolerance) for at, v in enumerate(values)):
+                words = f"your answer is the derivative by {name}{', transposed' if turned else ''}, not by {case.question.wrt}"
+                yield Finding("variable", 1.6 + 0.3 * turned, words, case.answer, edit=False)
+                return
 
 
 # ---------------------------------------------------------------- what was taken for granted

@@ -29,6 +29,9 @@ SENTENCES: Mapping[str, str] = MappingProxyType({
     "missing-entrywise": "a factor is missing: {2} needs the entrywise factor {1}",
     "missing-divisor": "a divisor is missing: {2} has to be divided entrywise by {1}",
     "unwrap": "{0} should be {1}",
+    "exchange": "{0} and {1} should change places",
+    "identity": "the number {0} is added to every entry; it should be {1}, a multiple of the identity",
+    "reciprocal": "you took the inverse {0} where the reciprocal of each entry belongs, {1}",
 })
 
 

@@ -19,32 +19,21 @@ if TYPE_CHECKING:
 @command(app, "batch", "file", "jobs", "out", "rules", "no_check", "seed", panel=AROUND)
 def batch(asked: Options) -> int:
     """Many cases from a TOML file, one JSON line each; a summary on stderr."""
+    from functools import partial
+
     from matcalc.cli import batch as cases_of
-    from matcalc.output import json, report
+    from matcalc.cli import pool
 
     start = time.perf_counter()
     settings = cases_of.Settings(check=not asked.no_check, seed=asked.seed, rules=asked.rules or None)
     cases = cases_of.load(asked.file)
     path = Path(asked.out) if asked.out else None
-    done = cases_of.finished(path, cases, settings) if path else {}
-    records = list(done.values())
+    done = pool.finished(path, {cases_of.digest(case, settings) for case in cases})
+    records: list[pool.Record] = []
     try:
-        out = path.open("w", encoding="utf-8") if path else sys.stdout
-    except OSError as error:
-        raise DeclarationError("unwritable-file", f"can't write {asked.out!r}: {(error.strerror or '').lower()}") from None
-    try:
-        for record in records:
-            out.write(json.dumps(record) + "\n")
-        todo = [case for case in cases if case["id"] not in done]
-        with report.Bar(sys.stderr, len(cases), len(done)) as bar, cases_of.answers(todo, settings, asked.jobs) as lines:
-            for record in lines:
-                out.write(json.dumps(record) + "\n")
-                out.flush()
-                records.append(record)
-                bar.advance()
+        for record in pool.run(partial(cases_of.answer, settings=settings), cases, done, path, asked.jobs):
+            records.append(record)
     finally:
-        if path:
-            out.close()
         sys.stderr.write(cases_of.summary(records, time.perf_counter() - start) + "\n")
     if any(r.get("passed") is False or cases_of.failed_check(r) for r in records):
         return NO

@@ -8,24 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import signal
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
+from matcalc.cli.pool import Case, Record
 from matcalc.cli.reading import read
 from matcalc.errors import DeclarationError, LanguageError, MatcalcError
 
 FIELDS = {"id": str, "expr": str, "wrt": str, "kind": str, "vars": dict, "assume": list, "constrained": bool, "expected": str}
 NEEDED = ("id", "expr", "wrt")
-
-Case = Mapping[str, Any]
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -93,8 +87,6 @@ def answer(case: Case, settings: Settings) -> Record:
         line |= of_answer(result, check, seconds=seconds)
     except MatcalcError as error:
         line |= of_error(error)
-    except Exception as error:      # a fault of matcalc itself must not take the other cases with it
-        line |= of_error(MatcalcError("internal", f"{type(error).__name__}: {error}".splitlines()[0][:200]))
     return line | ({"expected": case["expected"], "passed": passed} if "expected" in case else {})
 
 
@@ -111,45 +103,6 @@ def meets(result: Any, expected: str, assume: Sequence[str]) -> bool:
     found, wanted = (infer(parse(text, known=known), declared, parse_assumptions(assume, known=known), like=(rows, cols))
                      for text in (result.text, expected))
     return bool(agree(found, wanted))
-
-
-@contextmanager
-def answers(cases: Sequence[Case], settings: Settings, jobs: int) -> Iterator[Iterable[Record]]:
-    """The lines of the cases, in their order, made by so many processes."""
-    work: Callable[[Case], Record] = partial(answer, settings=settings)
-    if jobs == 1 or len(cases) < 2:
-        yield map(work, cases)
-        return
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    pool = ProcessPoolExecutor(min(jobs, len(cases)), get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
-    try:
-        yield pool.map(work, cases)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-# ---- going on after an interruption ----
-
-def finished(path: Path, cases: Sequence[Case], settings: Settings) -> dict[str, Record]:
-    """The lines of an earlier run whose case is still the same, by id; a fault of matcalc is tried again."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    except (OSError, UnicodeDecodeError) as error:
-        raise DeclarationError("unreadable-file", f"can't go on with {path}: {error}") from None
-    wanted = {digest(case, settings) for case in cases}
-    records = filter(None, map(_record, lines))
-    return {record["id"]: record for record in records
-            if record.get("case") in wanted and record.get("error", {}).get("code") != "internal"}
-
-
-def _record(line: str) -> Record | None:
-    try:
-        record = json.loads(line)
-    except ValueError:      # where the run was interrupted
-        return None
-    return record if isinstance(record, dict) else None
 
 
 def summary(records: Sequence[Record], seconds: float) -> str:

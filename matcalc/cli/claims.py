@@ -8,11 +8,9 @@ from __future__ import annotations
 import hashlib
 import json as standard_json
 import re
-import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,14 +21,13 @@ import typer
 
 from matcalc.cli.app import AROUND, NO, OK, UNUSABLE, app, refuse, write
 from matcalc.cli.options import Form, Options, command
+from matcalc.cli.pool import Case, Record
 from matcalc.cli.reading import read
 from matcalc.errors import DeclarationError, LanguageError, MatcalcError
 
 if TYPE_CHECKING:
     from matcalc.claims import Equality, Verdict
     from matcalc.output.report import Fact, Line
-
-Record = dict[str, Any]
 
 NAMED = re.compile(r"\s*([^\W\d][\w^{}()\[\]\\ᵀ']*?)\s*:(?!=)\s*(.+)", re.DOTALL)     # "W1: …"
 FIELDS: Mapping[str, type | tuple[type, ...]] = MappingProxyType({
@@ -312,31 +309,18 @@ def equal_layout(found: Equality, *, width: int, seconds: float) -> list[Line]:
 
 def _file(asked: Asked) -> int:
     """One JSON line for each claim of a file, a summary on stderr."""
-    from matcalc.output import json, report
+    from matcalc.cli import pool
 
     start = time.perf_counter()
     cases = load(asked.question.removeprefix("@"))
     path = Path(asked.out) if asked.out else None
     settings = (asked.seed, asked.rules)
-    done = finished(path, cases, settings) if path else {}
-    records = list(done.values())
+    done = pool.finished(path, {digest(case, settings) for case in cases})
+    records: list[Record] = []
     try:
-        out = path.open("w", encoding="utf-8") if path else sys.stdout
-    except OSError as error:
-        raise DeclarationError("unwritable-file", f"can't write {asked.out!r}: {(error.strerror or '').lower()}") from None
-    try:
-        for record in records:
-            out.write(json.dumps(record) + "\n")
-        todo = [case for case in cases if case["id"] not in done]
-        with report.Bar(sys.stderr, len(cases), len(done)) as bar, judged(todo, settings, asked.jobs) as lines:
-            for record in lines:
-                out.write(json.dumps(record) + "\n")
-                out.flush()
-                records.append(record)
-                bar.advance()
+        for record in pool.run(partial(judge, settings=settings), cases, done, path, asked.jobs):
+            records.append(record)
     finally:
-        if path:
-            out.close()
         sys.stderr.write(summary(records, time.perf_counter() - start) + "\n")
     if any(r.get("ok") is False for r in records):
         return NO
@@ -376,7 +360,7 @@ def load(name: str) -> list[Record]:
     return cases
 
 
-def digest(case: Record, settings: tuple[Any, ...]) -> str:
+def digest(case: Case, settings: tuple[Any, ...]) -> str:
     """A short name for all that the verdict on a case depends on."""
     from matcalc import __version__
 
@@ -384,7 +368,7 @@ def digest(case: Record, settings: tuple[Any, ...]) -> str:
     return hashlib.sha256(asked.encode()).hexdigest()[:12]
 
 
-def judge(case: Record, settings: tuple[Any, ...]) -> Record:
+def judge(case: Case, settings: tuple[Any, ...]) -> Record:
     """The line of one claim: its verdict or its error."""
     from matcalc import claims
     from matcalc.output.json import of_error
@@ -398,43 +382,6 @@ def judge(case: Record, settings: tuple[Any, ...]) -> Record:
         return line | record_of(verdict, seconds=time.perf_counter() - start)
     except MatcalcError as error:
         return line | of_error(error)
-    except Exception as error:      # a fault of matcalc itself must not take the other claims with it
-        return line | of_error(MatcalcError("internal", f"{type(error).__name__}: {error}".splitlines()[0][:200]))
-
-
-@contextmanager
-def judged(cases: Sequence[Record], settings: tuple[Any, ...], jobs: int) -> Iterator[Iterable[Record]]:
-    """The lines of the cases, in their order, made by so many processes."""
-    work = partial(judge, settings=settings)
-    if jobs == 1 or len(cases) < 2:
-        yield map(work, cases)
-        return
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    pool = ProcessPoolExecutor(min(jobs, len(cases)), get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
-    try:
-        yield pool.map(work, cases)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def finished(path: Path, cases: Sequence[Record], settings: tuple[Any, ...]) -> dict[str, Record]:
-    """The lines of an earlier run whose case is still the same, by id."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    except (OSError, UnicodeDecodeError) as error:
-        raise DeclarationError("unreadable-file", f"can't go on with {path}: {error}") from None
-    wanted = {digest(case, settings) for case in cases}
-    found: dict[str, Record] = {}
-    for line in lines:
-        try:
-            record = standard_json.loads(line)
-        except ValueError:      # where the run was interrupted
-            continue
-        if isinstance(record, dict) and record.get("case") in wanted and record.get("error", {}).get("code") != "internal":
-            found[record["id"]] = record
-    return found
 
 
 def summary(records: Sequence[Record], seconds: float) -> str:

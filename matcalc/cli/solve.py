@@ -17,6 +17,7 @@ from matcalc.errors import MatcalcError
 if TYPE_CHECKING:
     from matcalc.numerics.check import Check
     from matcalc.output.report import Checked, Fact, Line
+    from matcalc.solving.joint import Joint
     from matcalc.solving.solution import Solution
 
 
@@ -56,19 +57,10 @@ def solve(asked: Solving) -> int:
     """Where a function is stationary by X, in closed form: least squares, maximum likelihood, …; or the solution of F = G.
 
     Says under which conditions, and whether it is a minimum, a maximum or a saddle. Where no closed form is known: the equation.
+    Several variables, --wrt mu,Sigma, are solved for together.
     """
-    statuses: list[int] = []
-    for name in variables(asked):
-        if statuses and asked.to is Form.rich:
-            write("")
-        statuses.append(_one(asked, name))
-    return max(statuses)
-
-
-def _one(asked: Solving, name: str) -> int:
-    """One variable; one that fails does not take the others with it."""
     try:
-        return _answer(asked, name)
+        return _answer(asked, ",".join(variables(asked)))
     except MatcalcError as error:
         if asked.to is not Form.json:
             return refuse(error)
@@ -81,6 +73,7 @@ def _one(asked: Solving, name: str) -> int:
 def _answer(asked: Solving, name: str) -> int:
     """Solve, check and write."""
     from matcalc.output import json, report
+    from matcalc.solving.joint import Joint
     from matcalc.solving.methods import solve as solution_of
 
     text = read(asked.expr)
@@ -90,7 +83,9 @@ def _answer(asked: Solving, name: str) -> int:
     )
     check: Any = report.UNCHECKED if asked.no_check else answer.check()
     seconds = time.perf_counter() - start
-    if asked.to is Form.json:
+    if isinstance(answer, Joint):
+        _write_joint(asked, answer, check, seconds)
+    elif asked.to is Form.json:
         write(json.dumps(record(answer, check, seconds)))
     elif asked.to is Form.rich:
         report.show(layout(answer, check, width=report.width_of(sys.stdout), steps=asked.steps, seconds=seconds), sys.stdout)
@@ -171,6 +166,62 @@ def record(answer: Solution, check: Check, seconds: float) -> dict[str, Any]:
         "alternatives": [{"text": text.text(a.expr), "when": a.when, "kind": a.kind} for a in answer.alternatives],
         "multipliers": [text.text(m) for m in answer.multipliers],
     }
+
+
+# ---- several variables ----
+
+def _write_joint(asked: Solving, answer: Joint, check: Checked, seconds: float) -> None:
+    """All variables in one report: a line for each solution, then what they rest on."""
+    from matcalc.output import json, report
+
+    if asked.to is Form.json:
+        write(json.dumps(joint_record(answer, check, seconds)))
+        return
+    out = sys.stdout if asked.to is Form.rich else sys.stderr
+    rows = joint_facts(answer, check, steps=asked.steps, seconds=seconds)
+    if asked.to is not Form.rich:
+        for line in answer.lines(asked.to.value):
+            write(line)
+        report.show(report.labelled(rows, report.width_of(out)), out)
+        return
+    width = report.width_of(out)
+    first = answer.parts[0]
+    f = first.original_unicode
+    names = ", ".join(f"∂/∂{part.name}" for part in answer.parts)
+    question = f"{names} of {f} = 0" if first.problem.f is not None else f"{f} = 0"
+    question += "".join(f"{', ' if i else '  subject to '}{c.text}" for i, c in enumerate(first.problem.constraints))
+    lines: list[Line] = [((part, "dim"),) for part in report.wrap_formula(question, width)]
+    for line in answer.lines("unicode"):
+        lines += [((part, "answer"),) for part in report.wrap_formula(f"  {line}", width)]
+    lines += [(), *(((line, ""),) for line in answer.lines("latex")), ()]
+    report.show([*lines, *report.labelled(rows, width)], out)
+
+
+def joint_facts(answer: Joint, check: Checked, *, steps: bool, seconds: float) -> list[Fact]:
+    """What the answers rest on, each with its label."""
+    from matcalc.output import report
+
+    rows: list[Fact] = [("where", report.where(answer.parts[0].question.typed.symbols.values()), "label")]
+    for part in answer.parts:
+        rows += [(f"{part.name}: {step.rule}", step.after, "rule") for step in part.steps] if steps else []
+        rows += [("equation", part.equation_in("unicode"), "label")] if part.solved and not steps else []
+        rows += [("method", f"{part.name}: {part.method}", "label")] if part.solved else []
+    if answer.solved and answer.kind != "solution":
+        rows.append((answer.kind, "; ".join(answer.reasons) or "of which kind, no rule decides", "label"))
+    rows += [("holds if", condition, "label") for condition in answer.conditions]
+    rows += [("note", note, "label") for note in answer.notes]
+    return [*rows, report.verdict(check, seconds)] if answer.solved else rows
+
+
+def joint_record(answer: Joint, check: Checked, seconds: float) -> dict[str, Any]:
+    """The answer as JSON, with the record of each variable under `parts`."""
+    from matcalc.output import json
+
+    return {"kind": answer.kind, "wrt": answer.wrt, "shapes": {n: list(s) for n, s in answer.parts[0].shapes.items()},
+            "result": {form: getattr(answer, form) for form in ("text", "latex", "unicode")} if answer.solved else None,
+            "conditions": list(answer.conditions), "notes": list(answer.notes), "reasons": list(answer.reasons),
+            "check": json.of_check(check), "seconds": round(seconds, 6),
+            "parts": [record(part, part.check(), part.seconds) for part in answer.parts]}
 
 
 # ---- hess --convex ----

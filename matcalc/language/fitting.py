@@ -154,7 +154,7 @@ class Pass:
                     any(a in tainted for a in node.args) or (node.op == "symbol" and node.value in self.switches)):
                 tainted.add(node)
         for assumption in self.context.equations:
-            self.equal(assumption.left, shapes[assumption.left], shapes[assumption.right], assumption.right)
+            self.assumed(assumption.left, assumption.right)
         if self.context.like is not None:
             root = self.context.root
             shape = shapes[root]
@@ -233,6 +233,14 @@ class Pass:
             right = other or node
             raise Misfit("shape-mismatch", node, "{0} can't equal {1}", (a, b), ((node, a), (right, b)))
         return a
+
+    def assumed(self, left: Node, right: Node) -> None:
+        """An equation that was assumed: its sides have one shape; only a figure stands for all entries (x = 0)."""
+        a, b = self.shapes[left], self.shapes[right]
+        number = left if is_number(a) else right
+        if is_number(a) != is_number(b) and any(n.op != "number" for n in postorder([number], children)):
+            raise Misfit("shape-mismatch", left, "{0} can't equal {1}", (a, b), ((left, a), (right, b)))
+        self.equal(left, a, b, right)
 
     def add(self, node: Node, args: list[Shape]) -> Shape:
         a, b = args

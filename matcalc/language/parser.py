@@ -43,9 +43,10 @@ def parse(
     syntax: str = "auto",
     rule: bool = False,
     functions: Iterable[str] = (),
+    linear: Iterable[str] = (),
     hint: bool = True,
 ) -> Parsed:
-    """Read an expression or a program; `known` are the declared names, `functions` the declared linear maps."""
+    """Read an expression or a program; `known` are the declared names, `functions` unknown functions, `linear` declared linear maps."""
     if not isinstance(text, str):
         raise LanguageError("bad-input", f"an expression is text, not {type(text).__name__}")
     known = frozenset(known)
@@ -55,7 +56,7 @@ def parse(
         tokens, used, notes = respell(raw, text, known, syntax)
         if used != "latex" and any(t.text == "∈" for t in tokens):
             tokens = memberships(tokens)
-        return _Program(text, tokens, known, rule, frozenset(functions), used).read(notes)
+        return _Program(text, tokens, known, rule, frozenset(functions), frozenset(linear), used).read(notes)
     except RecursionError:
         raise LanguageError(
             "nesting-too-deep", f"more than {MAX_NESTING} commands are nested", span=(0, 1), source=text
@@ -64,7 +65,7 @@ def parse(
         if error.source is None:
             error.source = text if len(text) <= 100_000 else None
         if error.code == "unbalanced-bracket" and hint and len(text) < 2000:
-            error.hint = _balancing(error, text, known, used_syntax=syntax, rule=rule, functions=functions)
+            error.hint = _balancing(error, text, known, used_syntax=syntax, rule=rule, functions=functions, linear=linear)
         raise
 
 
@@ -87,7 +88,8 @@ def _bounded(tokens: Sequence[Token], text: str) -> None:
 
 
 def _balancing(
-    error: LanguageError, text: str, known: frozenset[str], used_syntax: str, rule: bool, functions: Iterable[str]
+    error: LanguageError, text: str, known: frozenset[str], used_syntax: str, rule: bool, functions: Iterable[str],
+    linear: Iterable[str],
 ) -> str | None:
     """How to balance the brackets, tried out."""
     start, end = error.span or (0, 0)
@@ -101,7 +103,7 @@ def _balancing(
             changes.insert(0, (text[:start] + right + text[end:], f"write `{right}` here"))
     for changed, advice in changes:
         try:
-            parse(changed, known=known, syntax=used_syntax, rule=rule, functions=functions, hint=False)
+            parse(changed, known=known, syntax=used_syntax, rule=rule, functions=functions, linear=linear, hint=False)
         except LanguageError:
             continue
         return advice
@@ -112,10 +114,11 @@ class _Program:
     """Statements: declarations, definitions, a last expression."""
 
     def __init__(
-        self, source: str, tokens: list[Token], known: frozenset[str], rule: bool, functions: frozenset[str], syntax: str
+        self, source: str, tokens: list[Token], known: frozenset[str], rule: bool, functions: frozenset[str],
+        linear: frozenset[str], syntax: str
     ) -> None:
         self.source, self.tokens, self.known, self.rule = source, tokens, known, rule
-        self.functions, self.syntax = functions, syntax
+        self.functions, self.linear, self.syntax = functions, linear, syntax
 
     def read(self, notes: Sequence[str]) -> Parsed:
         statements, declarations = self.statements()
@@ -134,8 +137,8 @@ class _Program:
         lefts = [self.left_side(s) for s in statements]
         made = {name: _parameters(statements[i][:cut], self.source) for i, (name, cut, _) in enumerate(lefts[:-1]) if name}
         made = {name: params for name, params in made.items() if params}  # f(x) = …, used as f(y)
-        known = self.known | {name for name, _, _ in lefts if name and name not in made} | _declared(declarations) | self.functions
-        names = Names(known, self.source, set(made), self.rule, self.functions)
+        known = self.known | {name for name, _, _ in lefts if name and name not in made} | _declared(declarations) | self.linear
+        names = Names(known, self.source, self.functions | set(made), self.rule, self.linear)
         names.elsewhere = frozenset().union(*(bare_names(statement[cut:]) for statement, (_, cut, _) in zip(statements, lefts, strict=True)))
         macros: dict[str, tuple[tuple[str, ...], Node]] = {}
         all_notes = list(notes)

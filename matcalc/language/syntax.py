@@ -85,3 +85,10 @@ def derivative_name(name: str) -> str:
         if name.startswith(spelled):
             return sign + name[len(spelled):]
     return name
+
+
+def number_name(name: str) -> str:
+    """The name of a function of one number: there ∇f is f', and ∇²f is f''."""
+    name = derivative_name(name)
+    order = 2 if name.startswith("∇²") else 1 if name.startswith("∇") and not name.startswith("∇_") else 0
+    return name[order:] + "'" * order

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-7        # largest relative error of a right answer
 CONVERGED = 1e-8        # a difference less certain than this is drawn again
 FLOOR = 1e-3            # derivatives smaller than this (times the function, if large) are compared as if they were this large
+LOST = 1e4              # a gap so many times larger than what rounding does is no rounding
 NOISE = 1e-15           # relative rounding of the arrays that an answer is evaluated at
 POINTS, DIRECTIONS, LEVELS = 3, 5, 5
 TRIES = {"normal": 40, "mixed": 80}     # draws in a mode before the next one is tried; 12 unless listed
@@ -155,6 +157,7 @@ class Question:
     upstream: str | None
     along: tuple[Step[Node], ...] = ()      # the direction, if it is an expression
     domains: tuple[tuple[tuple[Step[Node], ...], Node], ...] = ()       # operands that must be symmetric, and the operations on them
+    partial: bool = False           # whether the answer need not have a value wherever the derivative has one
 
     def entries(self, point: Point) -> int:
         """The size of the largest array, in the function or of the answer; Skipped if the answer is too large."""
@@ -263,6 +266,8 @@ class Question:
         floor = FLOOR * max(1.0, float(np.abs(value).max()))    # a difference inherits the rounding of the function
         if not reliable(true, error, CONVERGED, floor):
             return None
+        if self.partial and not np.isfinite(claimed).all():
+            return None
         apart = distance(claimed, true, floor)
         if TOLERANCE < apart < 1e3 * TOLERANCE:     # is it the answer that is wrong, or its evaluation that loses digits here?
             nearby = {n: x * (1 + NOISE * rng.standard_normal(x.shape)) for n, x in point.env.items()}
@@ -323,22 +328,23 @@ class Question:
 
 
 def check(typed: Typed, wrt: str | tuple[str, ...], kind: str, answer: sp.Basic, *, structure: str | None = None, seed: int = 0,
-          trials: int = POINTS, upstream: str | None = None, direction: str | None = None, along: Node | None = None) -> Check:
+          trials: int = POINTS, upstream: str | None = None, direction: str | None = None, along: Node | None = None,
+          partial: bool = False) -> Check:
     """Whether the answer is the derivative of the typed expression by the variable.
 
     `structure` moves the entries of the variable together (symmetric, skew, diagonal, lower, upper, toeplitz); `upstream`
     names the array that the function is contracted with; `direction` names the direction in a differential (dX unless given),
     a Hessian-vector product or a quadratic form, `along` is one that the answer has put in.  Two variables ask for the mixed
-    second derivative, several for the total differential.
+    second derivative, several for the total differential.  A `partial` answer is judged where it has a value.
     """
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind}")
     pair = (wrt, wrt) if isinstance(wrt, str) else wrt
     direction = direction or ("V" if kind in ("hvp", "quadratic") else f"d{pair[0]}")
+    domains = tuple((tuple(schedule(node.args[0], arguments)), node) for node in postorder([typed.root], arguments) if node.op in NEEDS)
     question = Question(tuple(schedule(typed.root, arguments)), typed.shape[typed.root], kind, pair,
                         tuple(schedule(answer, below)), structure, direction, upstream,
-                        tuple(schedule(along, arguments)) if along is not None else (), tuple(
-                            (tuple(schedule(node.args[0], arguments)), node) for node in postorder([typed.root], arguments) if node.op in NEEDS))
+                        tuple(schedule(along, arguments)) if along is not None else (), domains, partial)
     done, worst, mode = 0, 0.0, MODES[0]
     try:
         sampler, rng = Sampler.of(typed), np.random.default_rng(seed)
@@ -427,7 +433,7 @@ def agree(left: Typed, right: Typed, *, seed: int = 0, trials: int = 5, toleranc
                     a, b = ("×".join(map(str, shape(value))) for value in values)
                     return Agreement(False, number + 1, None, f"one is {a}, the other {b}", point.env, point.dims, *values)
                 worst = max(worst, apart(*values))
-                if worst > tolerance:
+                if digits_apart(point, partial(_values, both, point), rng):
                     return _simplest(Agreement(False, number + 1, worst, "they differ", point.env, point.dims, *values),
                                      both, sampler, rng, tolerance)
     except (Skipped, Unmet) as why:
@@ -435,6 +441,20 @@ def agree(left: Typed, right: Typed, *, seed: int = 0, trials: int = 5, toleranc
     except MatcalcError as error:
         return Agreement(False, 0, None, error.message)
     return Agreement(True, trials, worst, restriction(mode))
+
+
+def digits_apart(point: Point, values: Callable[[Mapping[str, Array]], tuple[Array, Array]], rng: Generator) -> bool:
+    """Whether two values differ by far more than rounding moves them: x and x + 1e-9 y do, y and 1e9 x + y − 1e9 x don't."""
+    a, b = values(point.env)
+    gap = float(np.abs(a - b).max())
+    if gap <= 1e-14 * float(np.abs(a).max()):
+        return False
+    rounding = 0.0
+    for _ in range(3):
+        nearby = values({n: x * (1 + NOISE * rng.standard_normal(x.shape)) for n, x in point.env.items()})
+        moved = [float(np.abs(v - w).max()) for v, w in zip(nearby, (a, b), strict=True)]
+        rounding = max(rounding, *(m for m in moved if np.isfinite(m)), 0.0)
+    return gap > LOST * max(rounding, NOISE * float(np.abs(a).max()))
 
 
 def apart(a: Array, b: Array) -> float:
@@ -450,6 +470,11 @@ def _common(both: list[tuple[Step[Node], ...]], sampler: Sampler, rng: Generator
         if all(np.isfinite(value).all() for value in values):
             return point, values, drawn
     raise Skipped("they have no common finite value at any sample")
+
+
+def _values(both: list[tuple[Step[Node], ...]], point: Point, env: Mapping[str, Array]) -> tuple[Array, Array]:
+    left, right = (evaluate_steps(steps, env, point.dims) for steps in both)
+    return left, right
 
 
 def _simplest(found: Agreement, both: list[tuple[Step[Node], ...]], sampler: Sampler, rng: Generator,

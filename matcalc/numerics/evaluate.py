@@ -18,7 +18,7 @@ import numpy as np
 import sympy as sp
 
 from matcalc.errors import UnsupportedError
-from matcalc.language.syntax import Node, derivative_name, postorder
+from matcalc.language.syntax import Node, derivative_name, number_name, postorder
 from matcalc.numerics import unknown
 from matcalc.numerics.functions import FUNCTIONS, Array, norm, power, shape
 from matcalc.terms.nodes import MatrixFunction, MatrixSum, ScalarFunction, SumOver, op_name
@@ -186,10 +186,12 @@ def unknown_value(node: Node, args: list[Array], dims: Dimensions) -> Array:
     name = derivative_name(name)
     if name.startswith("L:"):
         return unknown.linear(name, args[0], size(rows[0], dims), size(rows[1], dims))
+    if entrywise:
+        return unknown.value(f"{name}.", args)
     if rows and name.startswith("∇"):
         return unknown.value(f"∂{name[1:]}", args, size(rows[0], dims))
-    if entrywise or (len(args) == 1 and args[0].shape[-2:] == (1, 1) and not rows and not name.startswith("∇")):
-        return unknown.value(f"{name}.", args)
+    if len(args) == 1 and args[0].shape[-2:] == (1, 1) and not rows and not name.startswith("∇_"):
+        return unknown.value(f"{number_name(name)}.", args)
     return unknown.value(f"→{name}", args, size(rows[0], dims)) if rows else unknown.value(name, args)
 
 

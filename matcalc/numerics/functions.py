@@ -21,6 +21,7 @@ Function = Callable[..., Array]
 
 REAL = 1e-8         # a result whose imaginary part is relatively larger isn't real
 ALL = (-2, -1)      # all entries of a matrix
+SINGULAR = 1e13     # |A| |A⁻¹| from which A counts as singular
 
 
 def flip(a: Array) -> Array:
@@ -199,7 +200,14 @@ def power(a: Array, k: Array) -> Array:
     return general(a, k)
 
 
-inverse: Function = nan_where_undefined(np.linalg.inv)
+@nan_where_undefined
+def inverse(a: Array) -> Array:
+    """The inverse; nan where the matrix is singular up to rounding (X' X of a wide X), since LAPACK notices that only by luck."""
+    found = np.linalg.inv(a)
+    size = np.abs(a).max(ALL, keepdims=True) * np.abs(found).max(ALL, keepdims=True)
+    return np.where(size > SINGULAR, np.nan, found)
+
+
 pinv: Function = nan_where_undefined(np.linalg.pinv)
 cholesky: Function = nan_where_undefined(np.linalg.cholesky)
 

@@ -442,9 +442,9 @@ class Sampler:
                        tuple(a for text, a in assumptions.items() if text not in about_sizes), tuple(windows),
                        frozenset(exponents), families)
 
-    def draw(self, rng: Generator, number: int, mode: str = "normal") -> Point:
-        """The number-th point: sizes depend on the number, arrays on the mode."""
-        dims = self.draw_dims(rng, number)
+    def draw(self, rng: Generator, number: int, mode: str = "normal", stretch: int = 1) -> Point:
+        """The number-th point: sizes depend on the number, and lie `stretch` apart; arrays depend on the mode."""
+        dims = self.draw_dims(rng, number, stretch)
         arrays = [(rows.value(dims), cols.value(dims)) for rows, cols in self.shapes]
         largest = max((m * n for m, n in arrays), default=1)
         if largest > LARGEST or max((m * n * min(m, n) for m, n in arrays), default=1) > DEAREST:
@@ -476,13 +476,13 @@ class Sampler:
                 members[member(family, i)] = draw_array(d.properties, *shape(env[family]), rng, mode)
         return members
 
-    def draw_dims(self, rng: Generator, number: int) -> dict[str, int]:
+    def draw_dims(self, rng: Generator, number: int, stretch: int = 1) -> dict[str, int]:
         """Small sizes, different ones for different names, products and fixed sizes."""
         count = len(self.names)
         first = 3 + number % 3 if count < 3 else 2 + number % 2
         best: dict[str, int] | None = None
         for attempt in range(60):
-            pool = np.arange(first, first + count + attempt // 4) if attempt else np.arange(first, first + count)
+            pool = first + stretch * np.arange(count + attempt // 4)
             values = sorted(rng.choice(pool, count, replace=False).tolist()) if attempt > 3 else pool[:count].tolist()
             dims = dict(zip(self._ascending(rng), values, strict=True))
             if self._possible(dims):

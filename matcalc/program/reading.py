@@ -62,7 +62,7 @@ def read_program(text: str, wrt: Iterable[str] | str | None = None, shapes: api.
         raise DeclarationError("missing-variable", "differentiate by what? --wrt is missing", hint="add --wrt X")
     declared = parse_shapes(shapes)
     known = api.known_names(declared) | set(asked or ())
-    parsed = parse_text(text, known=known, syntax=syntax, functions=api.maps(linear))
+    parsed = parse_text(text, known=known, syntax=syntax, linear=api.maps(linear))
     parsed = ending(parsed)
     in_order(parsed)
     if parsed.declarations:

@@ -169,7 +169,8 @@ def nonzero(p: Problem, c: Any) -> tuple[Condition, ...]:
 
     letters = [f for f in sp.Mul.make_args(c) if not f.is_number and not signs.number(f).positive
                and not (isinstance(f, sp.Pow) and f.exp.is_negative)]       # a denominator says so itself
-    return tuple(Condition(f"{unicode(f.base if isinstance(f, sp.Pow) else f)} ≠ 0", "nonzero", f) for f in letters)
+    bases = dict.fromkeys((f.base if isinstance(f, sp.Pow) else f).as_content_primitive()[1] for f in letters)
+    return tuple(Condition(f"{unicode(f)} ≠ 0", "nonzero", f) for f in bases)
 
 
 # solution, method, left and right side if they are shown otherwise, matrix of the map, solution of least norm
@@ -334,8 +335,9 @@ def matrix(p: Problem, a: Affine) -> Solved | None:
     kronecker = [terms.kron(terms.identity(n), p.simplify(terms.add(*lefts)))] if lefts else []
     kronecker += [terms.kron(terms.transpose(p.simplify(terms.add(*rights))), terms.identity(m))] if rights else []
     system = terms.add(*kronecker, *mixed)
-    if not is_square(p, system):
-        return None
+    if not is_square(p, system):        # A X B + C X D = E: as many equations as unknowns only by luck
+        least = terms.unvec(terms.mul(terms.function("pinv", system), terms.vec(a.constant)), m, n)
+        return least, LEAST_SQUARES, None, None, None, None
     if not mixed:
         a_, b = p.simplify(terms.add(*lefts)), p.simplify(terms.add(*rights))
         lyapunov = m == n and b == terms.transpose(a_)

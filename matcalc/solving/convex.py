@@ -14,7 +14,7 @@ import sympy as sp
 from matcalc.api import Result
 from matcalc.errors import DeclarationError, MatcalcError
 from matcalc.language.syntax import postorder
-from matcalc.solving.bounds import Condition
+from matcalc.solving.bounds import Condition, Signs
 from matcalc.solving.definite import Rules, certify
 from matcalc.terms.build import is_array
 from matcalc.terms.nodes import MatrixFunction, ScalarFunction, op_name
@@ -107,12 +107,36 @@ def convexity(result: Result) -> Convexity:
         reasons = (*(r for _, _, rs in parts for r in rs), *(found.reasons if not zero else ()))
         strict = not zero and found.kind in ("pd", "nd")
         verdict = "affine" if not sign else ("strictly " if strict else "") + ("convex" if sign > 0 else "concave")
-        if parts or not refuted(result, sign, strict, needs, symmetric):
+        if (parts or not refuted(result, sign, strict, needs, symmetric)) and in_one_piece(terms, f, mentions, needs):
             return Convexity(verdict, tuple(dict.fromkeys(c.text for c in needs)), tuple(dict.fromkeys(reasons)))
         return Convexity("")
     if parts or corners(f, mentions):
         return Convexity("")
     return counterexample(result, symmetric)
+
+
+def in_one_piece(terms: Any, f: Any, mentions: Any, needs: tuple[Condition, ...]) -> bool:
+    """Whether no division or logarithm can split the domain: 1/t² is convex on either side of 0 only.
+
+    What is divided by keeps its sign under the conditions, or its sign decides that of the Hessian, or the Hessian could not be
+    certified; the argument of a logarithm may be affine, since a half-space is convex.
+    """
+    signs = Signs(terms, assume=True)
+    said = {c.text for c in needs}
+
+    def keeps_sign(base: Any) -> bool:
+        signs.needs.clear()
+        bounds = signs.entries(base) if is_array(base) else signs.number(base)
+        return bool(bounds.positive or bounds.negative) and all(c.text in said for c in signs.needs.values())
+
+    for node in postorder([f], lambda n: n.args):
+        inner = node.operands[0] if name_of(node) == "log" else node.args[0] if node.args else None
+        divides = isinstance(node, sp.Pow | sp.HadamardPower) and node.args[1].is_Integer and node.args[1].is_negative
+        takes_log = (isinstance(node, sp.log) or name_of(node) == "log") and isinstance(
+            inner, sp.Pow | sp.Mul | sp.HadamardPower | sp.HadamardProduct)
+        if (divides or takes_log) and mentions(inner) and not keeps_sign(inner):
+            return False
+    return True
 
 
 Part = tuple[int, tuple[Condition, ...], tuple[str, ...]]

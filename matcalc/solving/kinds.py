@@ -24,6 +24,7 @@ from matcalc.solving.scalars import back, plain
 from matcalc.terms.build import is_array
 from matcalc.terms.nodes import ScalarFunction, op_name
 
+INVERSE = "inverse#x"   # the symbol of X⁻¹ as a variable
 TOO_LARGE = 4000        # cost of a Hessian that is not looked at
 
 
@@ -62,7 +63,7 @@ def classify(p: Problem, found: Found) -> Kind:
         kind = other(p)
         if kind is not None:
             return kind
-    note = undecided(p, hessian)
+    note = undecided(p, hessian, found)
     return Kind("stationary", (), (), (note,) if note else ())
 
 
@@ -130,7 +131,8 @@ def in_inverse(p: Problem) -> Kind | None:
             constrained=False,
         )
         if kind is not None and kind.kind != "saddle":
-            return Kind(kind.kind, kind.conditions, kind.reasons, tuple(n.format(kind.kind) for n in notes), q)
+            reasons = tuple(r.replace(INVERSE, f"{name}⁻¹") for r in kind.reasons)
+            return Kind(kind.kind, kind.conditions, reasons, tuple(n.format(kind.kind) for n in notes), q)
     return None
 
 
@@ -161,21 +163,30 @@ def inverts(n: Any) -> bool:
 def hessian_in_inverse(p: Problem) -> Any | None:
     """The Hessian by Y of f(Y⁻¹)."""
     terms = p.terms
-    y = terms.symbol("inverse#x", *terms.shape(p.x))
-    terms.properties["inverse#x"] = frozenset({"spd"})
+    y = terms.symbol(INVERSE, *terms.shape(p.x))
+    terms.properties[INVERSE] = frozenset({"spd"})
     f = p.put(p.f, {terms.inverse(p.x): y, p.x: terms.inverse(y)})
     gradient = p.simplify(p.engine.gradient(f, y))
     linear = p.simplify(p.engine.lin.push(gradient, {y: p.step}))
     return p.simplify(p.engine.reader.matrix_of(linear, p.step))
 
 
-def undecided(p: Problem, hessian: Any) -> str:
-    """What would decide."""
-    if hessian is None or p.mentions(hessian) or p.constraints or not is_array(hessian):
+def undecided(p: Problem, hessian: Any, found: Found) -> str:
+    """What would decide: the definiteness of a constant Hessian, the sign of a number."""
+    if hessian is None or p.constraints:
         return ""
-    c, part = p.terms.split(hessian)
-    shown = unicode(part)
+    if p.mentions(hessian) and not is_array(hessian) and is_there(found):
+        hessian = p.simplify(p.at(hessian, found.expr))
+    if p.mentions(hessian):
+        return ""
+    c, part = p.terms.split(hessian) if is_array(hessian) else (hessian, hessian)
     signs = ("minimum", "maximum") if not c.could_extract_minus_sign() else ("maximum", "minimum")
+    if isinstance(part, sp.Identity) or not is_array(part):
+        size = p.neat(-c if c.could_extract_minus_sign() else c)
+        size = sp.Mul(*(f for f in sp.Mul.make_args(size) if not f.is_number))
+        shown = unicode(size)
+        return "" if size.is_number else f"a {signs[0]} if {shown} > 0, a {signs[1]} if {shown} < 0"
+    shown = unicode(part)
     return f"a {signs[0]} if {shown} is positive definite, a {signs[1]} if it is negative definite, a saddle if it is indefinite"
 
 

@@ -5,7 +5,7 @@ The solving stage put together: read, differentiate, solve, classify, and reject
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,27 +48,42 @@ CONSTRAINED: tuple[Method, ...] = (
 
 def solve(
     expr: Any,
-    wrt: str,
+    wrt: str | Sequence[str],
     shapes: Any = None,
     *,
     assume: Iterable[str] = (),
     subject_to: Iterable[str] = (),
     syntax: str = "auto",
     seed: int = 0,
-) -> Solution:
+) -> Any:
     """Where a function is stationary by one of its variables, or the solution of an equation `F = G`, in closed form.
 
         >>> solve("‖A x − b‖²", wrt="x").text
         "(A' A)^-1 A' b"
 
+    wrt           a name; several, "mu,Sigma" or a list, are solved for together (then a `Joint` comes back, else a `Solution`)
     subject_to    equations that the variable has to meet, "A x = b", "x' x = 1", "Q' Q = I"
 
     Where no closed form is known `.expr` is None and `.equation` is the equation in its simplest form.
     Raises a subclass of MatcalcError: LanguageError, ShapeError, DeclarationError, UnsupportedError.
     """
-    start = time.perf_counter()
     given = [subject_to] if isinstance(subject_to, str) else list(subject_to)
-    p = structured(read(expr, wrt, shapes, [assume] if isinstance(assume, str) else list(assume), given, syntax))
+    assumed = [assume] if isinstance(assume, str) else list(assume)
+    names = list(dict.fromkeys(w.strip() for w in (wrt.split(",") if isinstance(wrt, str) else wrt) if w.strip()))
+
+    def problem(name: str) -> Problem:
+        return structured(read(expr, name, shapes, assumed, given, syntax))
+
+    if len(names) > 1:
+        from matcalc.solving.joint import joint
+
+        return joint([problem(name) for name in names], lambda p: solution_of(p, seed))
+    return solution_of(problem(names[0] if names else ""), seed)
+
+
+def solution_of(p: Problem, seed: int = 0) -> Solution:
+    """The answer to a problem, by the first method whose solution the numeric judge accepts."""
+    start = time.perf_counter()
     for found in attempts(p):
         solution = finished(p, found, seed, start)
         if solution is not None:
@@ -93,6 +108,10 @@ def structured(p: Problem) -> Problem:
     kept = p.words & FREE
     if kept:
         p.notes.append(f"{name} was taken as free, not as {' '.join(sorted(kept))}")
+    turned = terms.transpose(p.x) if is_array(p.x) else p.x
+    tied = [c for c in p.constraints if turned != p.x and c.expr in (terms.sub(turned, p.x), terms.sub(p.x, turned))]
+    if tied:
+        return structured(replace(p, constraints=tuple(c for c in p.constraints if c not in tied)).with_properties(frozenset({"symmetric"})))
     extra: list[Constraint] = []
     known = [c.expr for c in p.constraints]
     if "unit" in p.words and is_array(p.x) and not any(e in known for e in (terms.norm(p.x) - 1, terms.norm(p.x) ** 2 - 1)):
@@ -124,11 +143,11 @@ def finished(p: Problem, found: Found, seed: int, start: float) -> Solution | No
     found = wanted(p, found)
     kind = classify(p, found)
     expr = p.neat(found.expr)
-    conditions = conditions_of(p, found, kind)
+    conditions = unimplied(p, conditions_of(p, found, kind))
     verdict = check(kind.among or p, expr, kind.kind, conditions, seed)
     if not verdict.ok:
         weaker = Kind("solution" if p.f is None else "stationary")
-        conditions = conditions_of(p, found, weaker)
+        conditions = unimplied(p, conditions_of(p, found, weaker))
         other = check(p, expr, weaker.kind, conditions, seed)
         if other.status == "failed" or not other.ok and found.method == special.BY_MULTIPLICATION:
             return None
@@ -137,7 +156,7 @@ def finished(p: Problem, found: Found, seed: int, start: float) -> Solution | No
             p.notes.append(f"formally {special.show(p.x)} = {special.show(expr)}, but that is not positive definite")
             return None
         kind, verdict = weaker, other
-    said = unique((*conditions, *(Condition(c) for c in elsewhere(p, found.expr))))
+    said = unique((*conditions, *(Condition(c) for c in elsewhere(p, expr))))
     alternatives = tuple(replace(a, expr=p.neat(a.expr), kind=a.kind or at(p, found, a, seed)) for a in found.alternatives)
     notes = [*p.notes, *found.notes, *kind.notes]
     if p.goal and kind.kind in ("minimum", "maximum", "saddle") and kind.kind != p.goal:
@@ -151,6 +170,10 @@ def finished(p: Problem, found: Found, seed: int, start: float) -> Solution | No
             notes.append(f"{rank}; otherwise {special.show(p.x)} = {shown} is the solution of least norm")
     if not verdict.ok:
         notes.append(f"not checked numerically: {verdict.reason}")
+    if special.is_zero(expr) and is_array(found.linear):
+        only = " and ".join(c.text for c in unique(of_inverses(p, p.terms.inverse(found.linear))))
+        if only and not p.constraints:
+            notes.append(f"the only one if {only}; otherwise there are more")
     if found.method == affine.LEAST_SQUARES:
         notes.append("an exact solution where there is one, and the nearest to it otherwise")
     return Solution(
@@ -204,8 +227,8 @@ def exactly(p: Problem, found: Found) -> Iterator[Condition]:
 
 def is_left(p: Problem, expr: Any, node: Any) -> bool:
     """Whether a factor stands before the known side of the equation."""
-    chain = p.terms.split(expr)[1].args if isinstance(p.terms.split(expr)[1], sp.MatMul) else (expr,)
-    return bool(chain and chain[0] == node)
+    return any(isinstance(n, sp.MatMul) and next((f for f in n.args if is_array(f)), None) == node
+               for n in postorder([expr], lambda n: n.args))
 
 
 def wanted(p: Problem, found: Found) -> Found:
@@ -220,13 +243,17 @@ def wanted(p: Problem, found: Found) -> Found:
 
 def unsolved(p: Problem, seed: int, start: float) -> Solution:
     """No closed form: the equation, and why."""
-    from matcalc.solving.special import is_zero
-
     notes = list(p.notes)
-    if is_zero(p.g):
+    left = special.simplest(p)
+    core = p.terms.split(left)[1] if is_array(left) else left
+    if special.is_zero(p.g):
         notes.append("the gradient is zero everywhere: every point is stationary")
     elif not p.mentions(p.g) and not p.constraints:
         notes.append("the gradient does not depend on the variable and is not zero: there is no stationary point")
+    elif not p.mentions(left) and not p.constraints:
+        notes.append(f"the gradient vanishes nowhere unless {special.show(left)} = 0: there is no stationary point")
+    elif isinstance(core.args[0] if isinstance(core, sp.Transpose) else core, sp.Inverse) and not p.constraints:
+        notes.append("an inverse is never zero: there is no stationary point")
     else:
         notes.append("no closed form is known")
     return Solution(p.question, None, "stationary" if p.f is not None else "solution", (), tuple(notes), "none", (), (), (),
@@ -264,6 +291,20 @@ def unique(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
     implied = {weak for text in found for strong, weaker in STRONGER if text.endswith(strong)
                for weak in (text.removesuffix(strong) + w for w in weaker)}
     return tuple(c for text, c in found.items() if text not in implied)
+
+
+def unimplied(p: Problem, conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """Without those that a number is not zero where the others say what sign it has: λ + 1 ≠ 0 where λ > 0."""
+    texts = {c.text for c in conditions}
+
+    def implied(c: Condition) -> bool:
+        if c.kind != "nonzero" or c.expr is None or is_array(c.expr):
+            return False
+        signs = Signs(p.terms, assume=True)
+        bounds = signs.number(c.expr)
+        return (bounds.positive or bounds.negative) and all(n.text in texts - {c.text} for n in signs.needs.values())
+
+    return tuple(c for c in conditions if not implied(c))
 
 
 STRONGER = ((" > 0", (" ≠ 0", " ≥ 0")), (" is positive definite", (" is invertible",)), (" are positive", (" are non-zero",)))
@@ -346,4 +387,4 @@ def scalar_part(terms: Any, node: Any) -> Any:
     return terms.split(node)[0] if is_array(node) else node if isinstance(node, sp.Expr) else sp.S.One
 
 
-__all__ = ["Alternative", "solve"]
+__all__ = ["Alternative", "solution_of", "solve"]

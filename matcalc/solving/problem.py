@@ -43,6 +43,18 @@ class Constraint:
     right: Node
 
 
+@dataclass(frozen=True)
+class Known:
+    """Another unknown, solved for in terms of those that are left: (the problem that it was solved in, its solution)."""
+
+    origin: Problem
+    expr: Any
+
+    @property
+    def name(self) -> str:
+        return self.origin.question.wrt
+
+
 @dataclass
 class Problem:
     """g(X) = 0 in one store; f is the function whose gradient g is, or None for an equation."""
@@ -59,6 +71,7 @@ class Problem:
     words: frozenset[str]
     notes: list[str]
     goal: str = ""                      # "minimum" or "maximum" if the text said so
+    known: tuple[Known, ...] = ()       # other unknowns, in terms of this one
 
     @property
     def step(self) -> Any:
@@ -95,22 +108,34 @@ class Problem:
         e = self.simplify(summed(self.terms, e))
         if not is_array(e):
             e = shortest(e, self.simplify.cost)
+        else:
+            number, rest = self.terms.split(e)
+            e = self.terms.scale(shortest(number, self.simplify.cost), rest)
         return upright(self.terms, present(self.terms, e))
 
     def with_properties(self, words: frozenset[str]) -> Problem:
         """The same problem, the unknown having more properties."""
-        name = self.question.wrt
+        return self.knowing(self.question.wrt, words)
+
+    def knowing(self, name: str, words: frozenset[str]) -> Problem:
+        """The same problem, a symbol having more properties; another one than the unknown is sampled with them too."""
         known = dict(self.question.properties)
         known[name] = known.get(name, frozenset()) | words
-        question = replace(self.question, properties=known)
-        return build(
-            question,
-            self.typed,
+        typed = self.typed
+        if name != self.question.wrt:
+            declared = replace(typed.symbols[name], properties=known[name])
+            typed = replace(typed, symbols={**typed.symbols, name: declared})
+        made = build(
+            replace(self.question, properties=known),
+            typed,
             [(c.text, c.left, c.right) for c in self.constraints],
             self.f is None,
             list(self.notes),
             self.engine.book,
         )
+        for other in self.known:
+            made = profiled(made, other.origin, other.expr)
+        return made
 
 
 def read(expr: Any, wrt: str, shapes: Any, assume: Iterable[str], subject_to: Iterable[str], syntax: str) -> Problem:
@@ -190,6 +215,19 @@ def build(question: api.Question, typed: Typed, constraints: list[tuple[str, Nod
         built = [api.build_all(terms, typed, side)[side] for side in (left, right)]
         found.append(Constraint(text, terms.sub(*built), left, right))
     return Problem(question, typed, terms, engine, simplify, x, None if equation else f, g, tuple(found), words, notes)
+
+
+def profiled(p: Problem, origin: Problem, expr: Any) -> Problem:
+    """The problem with another unknown put in terms of those that are left, where the function is stationary in it.
+
+    The gradient is that of the function with this put in (the envelope theorem).
+    """
+    terms = p.terms
+    other = terms.symbol(origin.question.wrt, *origin.terms.shape(origin.x))
+    value = {other: translate(terms, origin.terms, expr)}
+    f, g = (None if e is None else p.simplify(p.put(e, value)) for e in (p.f, p.g))
+    constraints = tuple(replace(c, expr=p.put(c.expr, value)) for c in p.constraints)
+    return replace(p, f=f, g=g, constraints=constraints, known=(*p.known, Known(origin, expr)), notes=list(p.notes))
 
 
 def as_difference(text: str) -> tuple[str, bool]:
@@ -313,4 +351,4 @@ def containing(terms: Terms, e: Any, leaf: Any) -> list[Any]:
     return list(found)
 
 
-__all__ = ["Constraint", "Problem", "containing", "pulled", "read", "summed"]
+__all__ = ["Constraint", "Known", "Problem", "containing", "profiled", "pulled", "read", "summed"]

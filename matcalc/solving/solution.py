@@ -93,9 +93,9 @@ class Solution:
     def _sides(self) -> tuple[Any, Any]:
         p = self.problem
         if self.found is None:
-            from matcalc.solving.special import stripped
+            from matcalc.solving.special import simplest
 
-            return p.neat(stripped(p, p.g)), p.zero()
+            return p.neat(simplest(p)), p.zero()
         return p.neat(self.found.left), p.neat(self.found.right)
 
     @property
@@ -119,6 +119,13 @@ class Solution:
     @property
     def function_unicode(self) -> str:
         return self._written("unicode", self.problem.f if self.problem.f is not None else self.problem.g)
+
+    @property
+    def original_unicode(self) -> str:
+        """The function as it was typed."""
+        from matcalc.api import build
+
+        return self._written("unicode", build(self.problem.terms, self.problem.typed))
 
     direction = None
 

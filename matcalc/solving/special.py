@@ -25,13 +25,49 @@ from matcalc.terms.nodes import Entry, MatrixFunction, ScalarFunction, op_name
 
 
 def stripped(p: Problem, g: Any) -> Any:
-    """g without its factors that are numbers: they don't vanish where g is defined."""
+    """g without its factors that are numbers and vanish nowhere that g is defined."""
     if not is_array(g):
-        signs = Signs(p.terms)
-        kept = [f for f in sp.Mul.make_args(g) if p.mentions(f) and not (signs.number(f).positive or signs.number(f).negative)]
+        kept = [f for f in sp.Mul.make_args(g) if p.mentions(f) and may_vanish(p, f)]
         return sp.Mul(*kept) if kept else g
     c, rest = p.terms.split(g)
-    return rest if p.mentions(c) else g
+    if not p.mentions(c):
+        return g
+    return p.terms.scale(sp.Mul(*(f for f in sp.Mul.make_args(c) if p.mentions(f) and may_vanish(p, f))), rest)
+
+
+def simplest(p: Problem) -> Any:
+    """The left side of the equation in its simplest form, with a multiplier for each constraint."""
+    terms = p.terms
+    if p.constraints:
+        return with_multipliers(p)
+    g = stripped(p, p.g)
+    c, rest = terms.split(g) if is_array(g) else (S.One, g)
+    if p.mentions(c) and not p.mentions(rest):
+        return sp.Mul(*(f for f in sp.Mul.make_args(c) if p.mentions(f)))
+    return rest if c.is_Rational and c != 0 else g
+
+
+def with_multipliers(p: Problem) -> Any:
+    """g + Σ (∂c/∂X)' λ: the gradient of the Lagrangian."""
+    terms, parts = p.terms, [p.g]
+    free = (name for name in ("lambda", "nu", "kappa", "rho", "eta") if name not in p.typed.symbols)
+    for c, name in zip(p.constraints, free, strict=False):
+        shape = terms.shape(c.expr) if is_array(c.expr) else (1, 1)
+        letter = terms.symbol(name if 1 in shape else name.capitalize(), *shape)
+        try:
+            part = p.engine.transposer.transpose(p.push(c.expr), p.step, letter)
+        except (MatcalcError, ValueError, KeyError):
+            return p.g
+        parts.append(terms.scale(S.Half, terms.add(part, terms.transpose(part))) if p.symmetric and is_array(part) else part)
+    return p.simplify(terms.add(*parts) if is_array(p.x) else sp.Add(*parts))
+
+
+def may_vanish(p: Problem, f: Any) -> bool:
+    """Whether a number can be zero where it is defined: an exponential, a sum of squares and 1, a denominator can't."""
+    if isinstance(f, sp.exp) or isinstance(f, sp.Pow) and f.exp.is_negative:
+        return False
+    bounds = Signs(p.terms).number(f)
+    return not (bounds.positive or bounds.negative)
 
 
 BY_MULTIPLICATION = "multiplied by the unknown"
@@ -39,13 +75,22 @@ ANOTHER = "another root"
 
 
 def multiplied(p: Problem) -> Found | None:
+    """The equation without factors that are numbers, as it is or multiplied by the unknown; where such a factor vanishes is said."""
+    terms = p.terms
+    g = stripped(p, summed(terms, p.g))
+    c, rest = terms.split(g) if is_array(g) else (S.One, g)
+    factor = sp.Mul(*(f for f in sp.Mul.make_args(c) if p.mentions(f)))
+    if factor != 1:
+        g = rest
+    found = (affine.solve(p, g) if g is not p.g else None) or by_multiplication(p, g)
+    if found is None or factor == 1:
+        return found
+    return replace(found, notes=(*found.notes, f"every {show(p.x)} with {show(factor.as_content_primitive()[1])} = 0 is stationary too"))
+
+
+def by_multiplication(p: Problem, g: Any) -> Found | None:
     """Equations in X and X⁻¹ that become affine when multiplied by X: X⁻¹ S X⁻¹ = n X⁻¹ gives S = n X."""
     terms, x = p.terms, p.x
-    g = stripped(p, summed(p.terms, p.g))
-    if g is not p.g:
-        found = affine.solve(p, g)
-        if found is not None:
-            return found
     if not is_array(x) or terms.shape(x)[0] != terms.shape(x)[1]:
         return None
     both = (x,) if terms.transpose(x) == x else (x, terms.transpose(x))
@@ -466,5 +511,6 @@ __all__ = [
     "rayleigh",
     "roots",
     "show",
+    "simplest",
     "stripped",
 ]

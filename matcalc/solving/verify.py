@@ -54,14 +54,23 @@ class Judge:
         for mode in MODES:
             for k in range(DRAWS.get(mode, 15)):
                 yield self.sampler.draw(rng, number + k, mode)
+        for k in range(15):     # sizes further apart: [A, B] has full column rank only where A and B have many more rows
+            yield self.sampler.draw(rng, number + k, stretch=3)
 
     def value(self, point: Point, x: Array) -> Array:
         """The function (or the equation's left side) at x."""
-        return evaluate_steps(self.steps, {**point.env, self.p.question.wrt: x}, point.dims)
+        return evaluate_steps(self.steps, self.env(point, x), point.dims)
+
+    def env(self, point: Point, x: Array) -> dict[str, Array]:
+        """The values of all symbols where the unknown is x, with those that were solved for in terms of it."""
+        env = {**point.env, self.p.question.wrt: x}
+        for other in reversed(self.p.known):
+            env[other.name] = evaluate(other.expr, env, point.dims)
+        return env
 
     def violation(self, point: Point, x: Array) -> float:
         """How far x is from the constraints."""
-        env = {**point.env, self.p.question.wrt: x}
+        env = self.env(point, x)
         gaps = [evaluate_steps(a, env, point.dims) - evaluate_steps(b, env, point.dims) for a, b in self.constraints]
         return max((float(np.abs(g).max()) for g in gaps), default=0.0)
 

@@ -13,7 +13,7 @@ from typing import Any
 from sympy import Basic, Mul, S
 
 from matcalc.errors import UnsupportedError
-from matcalc.language.syntax import derivative_name
+from matcalc.language.syntax import derivative_name, number_name
 from matcalc.terms.build import Terms, is_array
 from matcalc.terms.nodes import MatrixFunction, ScalarFunction
 from matcalc.terms.operations import TABLE
@@ -31,8 +31,8 @@ def build(terms: Terms, name: str, entrywise: bool, args: tuple[Any, ...], shape
     name = derivative_name(name)
     if name.startswith("L:"):
         return mapped(terms, name, args[0], shape)
-    if entrywise or len(args) == 1 and not is_array(args[0]) and shape == (1, 1) and not name.startswith("∇"):
-        return entry(terms, f"{name}.", args[0])
+    if entrywise or len(args) == 1 and not is_array(args[0]) and shape == (1, 1) and not name.startswith("∇_"):
+        return entry(terms, f"{name if entrywise else number_name(name)}.", args[0])
     if shape == (1, 1):
         return terms.number(name, *args)
     if name.startswith("∇"):
