@@ -46,6 +46,7 @@ class Cursor:
         self.bars: list[str] = []
         self.guess = Guess()
         self.lone_t: bool | None = None  # whether the letter t only occurs as an exponent
+        self.bound: str | None = None  # the upper bound of sums that name none
         self.notes: list[str] = []
         self.glued: Node | None = None  # the product just made by juxtaposition, if nothing closed it
 
@@ -456,8 +457,10 @@ class Calls(Cursor):
 
     def fresh_bound(self) -> str:
         """The bound of a sum that names none: n, N or m if the text has it, else n."""
-        names = {t.text for t in self.tokens if t.kind == "name"} | self.known
-        return next((n for n in ("n", "N", "m", "M") if n in names), "n")
+        if self.bound is None:
+            names = {t.text for t in self.tokens if t.kind == "name"} | self.known
+            self.bound = next((n for n in ("n", "N", "m", "M") if n in names), "n")
+        return self.bound
 
 
 def substituted(body: Node, values: Mapping[str, Node]) -> Node:

@@ -24,6 +24,7 @@ NORMS = {
     "": "norm", "F": "norm", "fro": "norm", "Fro": "norm", "HS": "norm", "2": "norm2", "1": "norm1", "∞": "norminf",
     "inf": "norminf", "infty": "norminf", "Inf": "norminf", "*": "nuclear", "nuc": "nuclear", "tr": "nuclear",
     "op": "sigma_max", "spec": "sigma_max"}
+FLATTENED = {"2F": ("F", True), "F2": ("F", True), "22": ("2", True), "F": ("F", False), "2": ("2", False), "1": ("1", False)}
 BROADCAST = {"add": "badd", "sub": "bsub", "hadamard": "bmul", "quotient": "bdiv"}
 
 
@@ -84,7 +85,8 @@ class Expression(Calls):
         if text in ("(", "[", "{", "⟨", "√", "∇", "𝟏", "𝟎", "∑", "<|", "<||"):
             return True
         if text == "|" or text == "||":
-            return not (self.bars and self.bars[-1] in (text, "|"))
+            inside = self.bars[-1] if self.bars else ""
+            return inside not in (text, "|") and not (inside == "⟨" and text == "|")
         return False
 
     def juxtapose(self, left: Node, right: Node, at: Token) -> Node:
@@ -304,8 +306,8 @@ class Expression(Calls):
         return Fraction(token.text)
 
     def nested(self, closer: str, opener: Token) -> Node:
-        """An expression up to the closing bracket, where the bars outside don't count."""
-        outer, self.bars = self.bars, []
+        """An expression up to the closing bracket, where the bars outside don't count; `⟨a | b⟩` is parted by one."""
+        outer, self.bars = self.bars, ["⟨"] if closer in ("⟩", ">") else []
         if self.at(closer):
             self.fail(
                 "unexpected-token",
@@ -548,8 +550,38 @@ class Expression(Calls):
             elif suffix is None and exponent is None and now.kind == "sup" and self.suffixed(self.tokens[self.i + 1]):  # ‖X‖²_F
                 self.i += 1
                 exponent = self.superscript(now)
+        if suffix is None and exponent is None and closer in ("||", "||>"):
+            suffix, exponent, span = self.flattened(span)
         result = self.norm(node, closer in ("|", "|>"), suffix, weight, span)
         return result if exponent is None else self.power(result, *exponent)
+
+    def flattened(self, span: Span) -> tuple[str | None, tuple[str, Node] | None, Span]:
+        """Scripts that lost their place when they were copied from a page: `‖X‖2F` is ‖X‖_F^2, `‖x‖22` is ‖x‖_2^2."""
+        token, after = self.tokens[self.i], self.tokens[self.i + 1 : self.i + 2]
+        text, end, count = token.text, token.end, 1
+        if token.kind == "num" and after and after[0].kind == "name" and after[0].text == "F" and after[0].start == end:
+            text, end, count = text + "F", after[0].end, 2
+        if token.kind not in ("num", "name") or token.start != span[1] or text not in FLATTENED or (token.kind == "name" and text in self.known):
+            return None, None, span
+        if text == "2":
+            shown = self.source[slice(*span)]
+            self.fail(
+                "ambiguous-norm",
+                f"the 2 after `{shown if len(shown) < 30 else '‖…‖'}` can be read in two ways",
+                (token.start, end),
+                f"write `{shown}^2` for the square, `{shown}_2` for the norm" if len(shown) < 30 else None,
+            )
+        if text == "F" and not self.at_end_of_factor(self.i + 1):
+            return None, None, span
+        self.i += count
+        norm, squared = FLATTENED[text]
+        self.notes.append(f"{text} after the bars was read as " + ("^2" if squared else "") + f"_{norm}")
+        exponent = ("power", Node("number", (), Fraction(2), (token.start, end))) if squared else None
+        return norm, exponent, (span[0], end)
+
+    def at_end_of_factor(self, i: int) -> bool:
+        token = self.tokens[i]
+        return token.kind in ("end", "sup") or (token.kind == "op" and not self.opens(token))
 
     @staticmethod
     def suffixed(token: Token) -> bool:

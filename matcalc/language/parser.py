@@ -15,6 +15,7 @@ from matcalc.language.exact import check_numbers
 from matcalc.language.grammar import Expression
 from matcalc.language.spellings import SYNTAXES, respell
 from matcalc.language.spellings.plain import Names, memberships
+from matcalc.language.spellings.prose import framed, unsigned
 from matcalc.language.syntax import Node
 from matcalc.language.tokens import BARS, CLOSERS, MAX_NESTING, Token, declaration_at, tokenize, words
 
@@ -52,10 +53,13 @@ def parse(
     try:
         raw = tokenize(text)
         _bounded(raw, text)
+        raw, left_out = framed(raw, text, known)
         tokens, used, notes = respell(raw, text, known, syntax)
+        if any(t.text == "→" or t.text == "↦" for t in tokens):
+            tokens = unsigned(tokens, left_out)
         if used != "latex" and any(t.text == "∈" for t in tokens):
             tokens = memberships(tokens)
-        return _Program(text, tokens, known, rule, frozenset(functions), used).read(notes)
+        return _Program(text, tokens, known, rule, frozenset(functions), used).read((*notes, *left_out))
     except RecursionError:
         raise LanguageError(
             "nesting-too-deep", f"more than {MAX_NESTING} commands are nested", span=(0, 1), source=text
@@ -193,7 +197,8 @@ class _Program:
                 declarations.append(text)
                 continue
             starts = not current and not open_ and kind in ("word", "letter")
-            if starts and (end := declaration_at(source, token.start, sized=self.syntax != "plain")):
+            alone = not found and i + 3 < len(tokens) and tokens[i + 3].kind == "end" and tokens[i + 2].text in self.known
+            if starts and not alone and (end := declaration_at(source, token.start, sized=self.syntax != "plain")):
                 declarations.append(source[token.start : end].strip().rstrip(","))
                 skip = end
                 continue

@@ -52,6 +52,5 @@ def detect(tokens: Sequence[Token], known: frozenset[str]) -> str:
 
 
 def _unwrapped(tokens: list[Token]) -> list[Token]:
-    """Without the backquotes or quotation marks around the whole."""
-    kept = [t for t in tokens if t.text != "`" or t.kind != "op"]
-    return kept if len(kept) != len(tokens) else tokens
+    """With a backquote that stands for a prime read as one."""
+    return [t._replace(text="'") if t.text == "`" and t.kind == "op" else t for t in tokens]

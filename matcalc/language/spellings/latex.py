@@ -47,7 +47,7 @@ OPERATORS = {
     "propto": ":=", "approx": "=", "sim": "=", "simeq": "=", "cong": "=", "gets": "<-", "equiv": ":=", "lgroup": "(",
     "rgroup": ")", "le": "<=", "leq": "<=", "ge": ">=", "geq": ">=", "neq": "!=", "lt": "<", "gt": ">", "sum": "∑",
     "partial": "∂", "lang": "⟨", "rang": "⟩", "T": "'", "trans": "'", "transp": "'", "tran": "'", "transpose": "'", "tp": "'",
-    "Tr'": "'", "dagger": "+", "dag": "+", "R": "ℝ", "Reals": "ℝ", "reals": "ℝ", "lrcorner": ")"}
+    "Tr'": "'", "dagger": "+", "dag": "+", "R": "ℝ", "Reals": "ℝ", "reals": "ℝ", "lrcorner": ")", "to": "→", "rightarrow": "→", "longrightarrow": "→", "mapsto": "↦", "longmapsto": "↦"}
 FUNCTIONS = {
     "log": "log", "ln": "log", "exp": "exp", "det": "det", "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh",
     "cosh": "cosh", "tanh": "tanh", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "tr": "tr", "Tr": "tr",
@@ -135,6 +135,18 @@ def _without_comments(tokens: Sequence[Token], source: str) -> list[Token]:
     return out
 
 
+def _over(tokens: Sequence[Token]) -> int | None:
+    r"""The index of the first `\over` that isn't in braces."""
+    depth = 0
+    for i, token in enumerate(tokens):
+        if token.text == "\\over":
+            if not depth:
+                return i
+        elif token.kind == "op":
+            depth += (token.text == "{") - (token.text == "}")
+    return None
+
+
 class _Reader:
     """Rewrites token lists; groups are read by recursion, whose depth was bounded before."""
 
@@ -153,6 +165,12 @@ class _Reader:
     # ---- the stream ----
 
     def process(self, tokens: Sequence[Token], script: bool = False) -> list[Token]:
+        if (over := _over(tokens)) is not None:
+            sign = tokens[over]
+            braces = [mark("{", sign.start, sign.end), mark("}", sign.start, sign.end)]
+            return self.process([sign._replace(text="\\frac"), braces[0], *tokens[:over], braces[1], braces[0],
+                                 *(t for t in tokens[over + 1 :] if t.kind != "end"), braces[1],
+                                 *(t for t in tokens[over + 1 :] if t.kind == "end")], script)
         stream = _Stream(list(tokens))
         out: list[Token] = []
         while (token := stream.peek()) is not None:
@@ -257,7 +275,9 @@ class _Reader:
             out.append(Token("func", FUNCTIONS[name], start, end))
         elif name in LETTERS:
             out.append(Token("letter", LETTERS[name], start, end))
-        elif name in OPERATORS and not (name == "partial" and stream.next_text() == "_"):
+        elif name in OPERATORS and not (name == "partial" and stream.next_text() == "_") and not (
+            OPERATORS[name] == "→" and stream.next_text() in ("\\min", "\\max", "\\inf", "\\sup")
+        ):
             self.operator(token, name, stream, out, script)
         elif name in FONTS:
             self.font(token, name, stream, out, script)
@@ -317,11 +337,13 @@ class _Reader:
             self.nabla(token, stream, out)
         elif name in ("argmin", "argmax", "minimize", "maximize"):
             self.leave_out(token, name, stream, out)
+        elif name in ("quad", "qquad") and out and [t.kind for t in stream.rest()] == ["op", "num", "op", "end"]:
+            stream.i += 3  # the number of the equation
         elif name in NOISE or not name:
             pass
         elif name in ("dots", "ldots", "cdots", "vdots", "ddots"):
             raise self.fail("unexpected-token", "an ellipsis can't be read: write the sum with an index, `\\sum_{i=1}^n`", token)
-        elif name in ("prod", "int", "lim", "bigcup", "oint", "iint", "bigoplus", "oplus", "pm", "mp", "to", "mapsto"):
+        elif name in ("prod", "int", "lim", "bigcup", "oint", "iint", "bigoplus", "oplus", "pm", "mp"):
             raise self.fail("unsupported-notation", f"`\\{name}` isn't part of the language", token)
         elif name in ("quad", "qquad"):
             pass

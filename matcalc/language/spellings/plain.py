@@ -20,6 +20,7 @@ from matcalc.terms.operations import NAMES
 
 FUNCTION_LETTERS = frozenset({"f", "g", "h", "ell", "phi", "psi"})  # read as unknown functions before a bracket
 EXTREMA = frozenset({"min", "max", "argmin", "argmax", "minimize", "maximize", "minimise", "maximise"})
+INFINITE = frozenset({"inf", "Inf", "Infinity", "infinity"})
 LONG = 40  # letters in a name
 NORM_WORDS = frozenset({"inf", "fro", "op", "nuc", "spec", "infty", "Fro", "tr", "Inf", "HS"})
 NOT_PLAIN = frozenset({"t", "K", "T"})  # one-letter spellings that are symbols here
@@ -143,18 +144,23 @@ class Names:
         i = self.lead(tokens)
         while i < len(tokens) - 1:
             token = tokens[i]
-            if token.kind == "word" or token.kind == "letter":
+            if (token.kind == "word" or token.kind == "letter") and not (
+                token.text in INFINITE and self.ends_arguments(tokens, i)
+            ):
                 i = self.name(tokens, i, out)
             elif (
                 token.kind == "num"
                 and token.text in ("0", "1")
-                and tokens[i + 1].text == "_"
+                and (tokens[i + 1].text == "_" or tokens[i + 1].kind == "sub")
                 and tokens[i + 1].start == token.end
             ) or (token.kind == "op" and token.text in ("𝟏", "𝟎") and (tokens[i + 1].text == "_" or tokens[i + 1].kind == "sub")):
                 i = self.ones(tokens, i, out)
             elif token.kind == "op" and token.text == "_" and tokens[i + 1].kind == "word" and tokens[i + 1].text in NORM_WORDS:
                 out += [token, tokens[i + 1]._replace(kind="name")]  # ‖x‖_inf
                 i += 2
+            elif token.kind == "word" and token.text in INFINITE and self.ends_arguments(tokens, i):
+                out.append(token._replace(kind="string"))  # norm(x, inf)
+                i += 1
             elif token.kind == "accent":
                 i += 1
             elif token.kind == "command":
@@ -167,6 +173,10 @@ class Names:
                 i += 1
         out.append(Token("end", "", tokens[-1].start, tokens[-1].end))
         return out
+
+    def ends_arguments(self, tokens: Sequence[Token], i: int) -> bool:
+        """Whether the token at i is the last of several arguments."""
+        return i > 0 and tokens[i - 1].text == "," and tokens[i + 1].text == ")" and tokens[i].text not in self.known
 
     def lead(self, tokens: Sequence[Token]) -> int:
         """The index where the expression starts: `min_x …` and `d/dX …` in front are left out."""
@@ -444,7 +454,7 @@ class Names:
         if declared is not None and not dotted and not (call and declared in self.functions):
             out.append(Token("name", declared, first.start, end))
             return
-        for cut in range(min(len(marks), LONG) - 1, 0, -1):  # S_Bw, where S_B was declared
+        for cut in range(min(len(marks), LONG) - 1, 0, -1) if self.known else ():  # S_Bw, where S_B was declared
             if marks.isalpha() and (head := self.lookup(f"{word}_{marks[:cut]}")) is not None:
                 middle = end - len(marks) + cut
                 out.append(Token("name", head, first.start, middle))
@@ -454,7 +464,7 @@ class Names:
         if (
             function is None
             and (call or dotted)
-            and len(whole) > 2
+            and len(whole) > 1
             and not whole.islower()
             and whole.lower() in LANGUAGE_FUNCTIONS
         ):
@@ -467,6 +477,9 @@ class Names:
             out.append(Token("func", "d", first.start, end))
         elif function and (len(whole) > 1) and not (whole in LETTER_NAMES and not call):
             out.append(Token("func", LANGUAGE_FUNCTIONS[whole], first.start, end))
+        elif dotted and whole == "sigma" and whole not in self.bare:
+            self.note("σ(…) was read as the sigmoid")
+            out.append(Token("func", "sigmoid", first.start, end))
         elif dotted:
             out.append(Token("func", whole, first.start, end, ("unknown", True)))
         elif first.kind == "letter" or len(word) == 1 or word in LETTER_NAMES or word[1:].isdigit():
