@@ -274,7 +274,7 @@ class Calls(Cursor):
         if op in MACROS:
             return self.macro(op, args, token, span, options or {})
         for name, given in (options or {}).items():
-            if name in ("axis", "dim", "dims", "ord", "p"):
+            if name in ("axis", "dim", "dims", "ord", "p", "type"):
                 args = (*args, given)
             elif name not in IGNORED_OPTIONS:
                 self.fail("wrong-arguments", f"`{self.shown(token)}` has no option `{name}`", given.span)
@@ -307,8 +307,8 @@ class Calls(Cursor):
             return make("pnorm", self.exactly(2, args, token, span), span)
         if op == "norm" and len(args) == 2:
             return self.norm_call(args, span)
-        if op == "inner" and len(args) == 1:
-            self.exactly(2, args, token, span)
+        if op == "inner" and len(args) != 2:
+            return self.apply("inner3", args, token, span)
         for kinds in parameters(op):
             if len(kinds) == len(args) and (taken := self.take(kinds, args)) is not None:
                 operands, values = taken
@@ -346,7 +346,10 @@ class Calls(Cursor):
         def fail(problem: str) -> NoReturn:
             self.fail("wrong-arguments", f"`{self.shown(token)}` {problem}", span)
 
-        return MACROS[op](Call(op, args, options, span, lambda name, more: self.apply(name, more, token, span), fail))
+        def matrix(node: Node) -> bool:
+            return self.guess.kind(node) == "matrix"
+
+        return MACROS[op](Call(op, args, options, span, lambda name, more: self.apply(name, more, token, span), fail, matrix))
 
     def exactly(self, count: int, args: tuple[Node, ...], token: Token, span: Span) -> tuple[Node, ...]:
         if len(args) != count:
@@ -498,9 +501,7 @@ def folded(node: Node, span: Span | None) -> Node:
 
 def _axis(node: Node) -> int | None:
     node = folded(node, None)
-    if node.op == "number" and node.value in (0, 1, -1):
-        return int(node.value) % 2
-    return None
+    return int(node.value) if node.op == "number" and node.value in (0, 1, -1) else None
 
 
 def _size(node: Node) -> str | int | Node | None:

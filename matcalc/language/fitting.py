@@ -14,12 +14,16 @@ from typing import Any
 from matcalc.language.declare import Assumption, Declaration, convention
 from matcalc.language.size import NUMBER, ONE, Shape, Size, name_size, parse_size
 from matcalc.language.syntax import Node, postorder
-from matcalc.language.unify import Misfit, Solver
+from matcalc.language.tokens import NUMPY
+from matcalc.language.unify import Misfit, Solver, is_free
 from matcalc.terms.operations import TABLE
 
-DOT = ("·", "⋅", "cdot", "dot")     # Node.value of a product written with a dot: of two columns it is the inner product
+DOT = (NUMPY, "·", "⋅", "cdot", "dot")     # Node.value of a product written with a dot: of two columns it is the inner product
 
 
+REDUCED = frozenset(("sum", "mean", "max", "min", "logsumexp", "var", "std"))
+LAST = -1       # the last axis
+ADDS = frozenset(("add", "sub", "badd", "bsub"))
 MAKERS = frozenset(("eye", "ones", "zeros", "commutation", "elimination", "unvec", "im2col", "col2im"))
 
 
@@ -137,6 +141,7 @@ class Pass:
         self.symbols: dict[str, Shape] = {}
         self.tainted: set[Node] = set()         # numbers that are numbers only by evidence
         self.added: list[str] = []              # Greek letters added to every entry of an array
+        self.zero_rows: dict[Node, Size] = {}   # heights of rows of zeros in block matrices: 1 if nothing else fixes them
         self.reached = 0
 
     def run(self) -> Pass:
@@ -161,6 +166,9 @@ class Pass:
                 raise Misfit("shape-mismatch", root, "the shape is {0}, where {1} is needed", (shape, self.context.like),
                              ((root, shape),))
         self.solver.finish()
+        for size in self.zero_rows.values():
+            if is_free(free := self.solver.walk(size)):
+                self.solver.solved[str(free.atom)] = ONE
         return self
 
     def unify(self, a: Size, b: Size, node: Node) -> bool:
@@ -240,9 +248,9 @@ class Pass:
                 return NUMBER
             number = node.args[0] if is_number(a) else node.args[1]
             exponent = node.op == "hpower" and number is node.args[1]
-            if number in self.tainted and not exponent and (number.op == "symbol" or node.op in ("add", "sub")):
+            if number in self.tainted and not exponent and (number.op == "symbol" or node.op in ADDS):
                 raise self.misfit(node, a, b)       # a letter isn't made a number only to be added to every entry
-            if number.op == "symbol" and number.value not in self.context.declared and node.op in ("add", "sub"):
+            if number.op == "symbol" and number.value not in self.context.declared and node.op in ADDS:
                 name = number.value
                 if name not in self.context.size_names and name not in self.context.indices and name not in self.added:
                     self.added.append(name)
@@ -260,12 +268,16 @@ class Pass:
         """The shape of A .+ b: each side as it is, or repeated along the columns or rows."""
         a, b = args
         if is_number(a) or is_number(b):
+            if node.value == NUMPY:
+                return self.add(node, args)
             return b if is_number(a) else a
         if is_vector(a) and is_vector(b) and a[0].is_one != b[0].is_one:
             return (a[0], b[1]) if b[0].is_one else (b[0], a[1])
         if is_vector(a) and not is_vector(b):
             a, b = b, a
         if is_vector(b) and not is_vector(a):
+            if node.value == NUMPY and not b[0].is_one and not oriented(node) and self.unify(a[1], b[0], node):
+                return a        # a vector with one axis goes along the last axis
             if self.unify(a[1], b[1], node) if b[0].is_one else self.unify(a[0], b[0], node) or self.unify(a[1], b[0], node):
                 return a
         elif self.unify(a[0], b[0], node) and self.unify(a[1], b[1], node):
@@ -282,6 +294,8 @@ class Pass:
             return a[0], b[1]
         if node.value in DOT and a[1].is_one and b[1].is_one and self.unify(a[0], b[0], node):
             return NUMBER
+        if node.value == NUMPY and a[1].is_one and self.unify(a[0], b[0], node):    # x @ M of a vector with one axis: M' x
+            return (b[1], ONE) if not b[1].is_one else NUMBER
         raise unfit("shape-mismatch", node, "cannot multiply {0} by {1}", args, hints="product")
 
     def div(self, node: Node, args: list[Shape]) -> Shape:
@@ -356,7 +370,7 @@ class Pass:
             rows[i], cols[j] = row or shape[0], col or shape[1]
         total_rows, total_cols = Size.of(0), Size.of(0)
         for size in rows:
-            total_rows = total_rows + (size or ONE)
+            total_rows = total_rows + (size or self.zero_rows.setdefault(node, self.fresh()))
         for size in cols:
             total_cols = total_cols + (size or ONE)
         return total_rows, total_cols
@@ -396,7 +410,10 @@ class Pass:
 
     def reduction(self, node: Node, args: list[Shape]) -> Shape:
         a = args[0]
-        return NUMBER if node.value is None else (ONE, a[1]) if axis_of(node) == 0 else (a[0], ONE)
+        return NUMBER if node.value is None else (ONE, a[1]) if axis_of(node, a) == 0 else (a[0], ONE)
+
+    def sizeof(self, node: Node, args: list[Shape]) -> Shape:
+        return NUMBER
 
     # ---- rows of the operation table ----
 
@@ -409,7 +426,7 @@ class Pass:
             parameters = 0 if node.value is None else len(node.value) if isinstance(node.value, tuple) else 1
             fitting = [a for a in alternatives if a.parameters == parameters] or list(alternatives)
             if parameters and len(fitting) == 2:
-                fitting = [fitting[axis_of(node)]]
+                fitting = [fitting[axis_of(node, args[0])]]
         else:
             fitting = list(alternatives)
         for alternative in fitting:
@@ -470,6 +487,18 @@ def unfit(code: str, node: Node, message: str, args: Sequence[Shape], place: int
     return Misfit(code, node, message, tuple(args[k] for k in places), tuple((node.args[k], args[k]) for k in places), hints)
 
 
+def oriented(node: Node) -> bool:
+    """Whether an operand of a broadcast is a row or column by its making (`s[:, None]`, a sum along an axis), not a vector with one axis."""
+    stack, count = list(node.args), 0
+    while stack and count < 50:
+        x, count = stack.pop(), count + 1
+        if x.op == "column" or (x.op in REDUCED and x.value is not None):
+            return True
+        if x.op in ADDS or x.op in ("neg", "div", "hadamard", "quotient", "hpower", "bmul", "bdiv") or (x.op in TABLE and TABLE[x.op].entrywise):
+            stack += x.args
+    return False
+
+
 def fits_ones(alternative: Alternative, args: Sequence[Shape]) -> bool:
     """Whether the arguments are 1 wherever the alternative says so."""
     return all(size.is_one or not pattern.is_one for patterns, shape in zip(alternative.args, args, strict=True)
@@ -488,10 +517,13 @@ def is_zero(node: Node) -> bool:
     return node.op == "number" and node.value == 0
 
 
-def axis_of(node: Node) -> int:
+def axis_of(node: Node, of: Shape | None = None) -> int:
+    """The axis that a reduction goes along, 0 or 1; the last one of a vector is its only one."""
     value = node.value[0] if isinstance(node.value, tuple) else node.value
     if isinstance(value, Node):
         value = value.value
+    if value == LAST:
+        return 0 if of is not None and of[1].is_one else 1
     if value not in (0, 1):
         raise Misfit("bad-axis", node, f"the axis of {node.op} is 0 or 1, not {value}")
     return int(value)
@@ -506,6 +538,6 @@ FORMS: dict[str, Callable[[Pass, Node, list[Shape]], Shape]] = {
     "mul": Pass.mul, "div": Pass.div, "power": Pass.power, "neg": Pass.same, "let": Pass.same, "d": Pass.same,
     "bars": Pass.bars, "norm": Pass.norm, "norm2": Pass.norm, "transpose": Pass.transpose, "norm1": Pass.vectornorm,
     "norminf": Pass.vectornorm, "pnorm": Pass.vectornorm, "inner": Pass.inner, "blocks": Pass.blocks,
-    "sumover": Pass.sumover, "unknown": Pass.unknown, "unvec": Pass.unvec, "im2col": Pass.im2col, "col2im": Pass.col2im,
+    "sumover": Pass.sumover, "sizeof": Pass.sizeof, "column": Pass.same, "unknown": Pass.unknown, "unvec": Pass.unvec, "im2col": Pass.im2col, "col2im": Pass.col2im,
     "max": Pass.reduction, "min": Pass.reduction, "logsumexp": Pass.reduction, "var": Pass.reduction, "std": Pass.reduction,
 }

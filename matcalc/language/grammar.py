@@ -13,7 +13,7 @@ from matcalc.errors import Span
 from matcalc.language.calls import ADDITIVE, COLON, JUXTAPOSED, PRODUCT, UNARY, Calls, folded, is_literal, is_one, make
 from matcalc.language.spellings.plain import size_text
 from matcalc.language.syntax import Node
-from matcalc.language.tokens import BARS, CLOSERS, MAX_NESTING, Token, mark
+from matcalc.language.tokens import BARS, CLOSERS, MAX_NESTING, NUMPY, Token, mark
 
 INFIX: dict[str, tuple[int, str]] = {
     "+": (ADDITIVE, "add"), "-": (ADDITIVE, "sub"), ".+": (ADDITIVE, "badd"), ".-": (ADDITIVE, "bsub"), "*": (PRODUCT, "mul"),
@@ -99,12 +99,14 @@ class Expression(Calls):
 
     def infix(self, left: Node, token: Token, bp: int, op: str) -> Node:
         self.glued = None
+        value = token.value if token.value in ("·", NUMPY) else None
         if op in ("times", "over"):  # Python: entrywise, unless one of the two is surely a number
             right = self.expression(bp)
             if op == "times":
-                op = "mul" if self.guess.is_number(left) or self.guess.is_number(right) else self.spread("hadamard", left, right)
+                op, value = ("mul", None) if self.guess.is_number(left) or self.guess.is_number(right) else self.spread(
+                    "hadamard", left, right)
             else:
-                op = "div" if self.guess.is_number(right) else self.spread("quotient", left, right)
+                op, value = ("div", None) if self.guess.is_number(right) else self.spread("quotient", left, right)
         elif op == "frobenius":
             right, op = self.expression(bp), "inner"
         elif op == "matmul":  # x @ A @ y from the right, so that vectors of one axis fit: x · (A y)
@@ -129,23 +131,15 @@ class Expression(Calls):
         else:
             right = self.expression(bp)
             if token.value == "broadcast":
-                op = self.spread(op, left, right)
-        return make(op, (left, right), (left.span[0], right.span[1]), "·" if token.value == "·" else None)
+                op, value = self.spread(op, left, right)
+        return make(op, (left, right), (left.span[0], right.span[1]), value)
 
-    def spread(self, op: str, left: Node, right: Node) -> str:
-        """NumPy's broadcasting: the operation that repeats a row or column, if one side is a matrix and the other isn't."""
+    def spread(self, op: str, left: Node, right: Node) -> tuple[str, str | None]:
+        """NumPy's broadcasting is decided by the shapes, in typing; between what surely has one shape there is none."""
         kinds = self.guess.kind(left), self.guess.kind(right)
-        matrix = kinds.index("matrix") if "matrix" in kinds else None
-        if matrix is None or kinds[1 - matrix] not in ("row", "column"):
-            return op
-        other = (left, right)[1 - matrix]
-        sure = (
-            (other.op == "symbol"
-            and other.value in self.known)
-            or (other.op in ("sum", "mean", "max", "min")
-            and other.value is not None)
-        )
-        return BROADCAST[op] if sure else op
+        if "number" in kinds or (kinds[0] == kinds[1] and kinds[0] != ""):
+            return op, None
+        return BROADCAST[op], NUMPY
 
     def quotient(self, left: Node, token: Token) -> Node:
         """`a / s`; `a / b c` is refused unless the divisor is bracketed or a number, which readers agree about."""
@@ -261,7 +255,7 @@ class Expression(Calls):
         if name == "e" and self.at("^") and not self.transposes(self.i + 1):
             self.i += 1
             exponent = self.exponent(of_e=True)[1]
-            return Node("exp", (exponent,), None, (span[0], exponent.span[1]))
+            return Node("exp", (exponent,), "e", (span[0], exponent.span[1]))
         if name == "T":
             self.fail(
                 "bare-transpose",
@@ -375,7 +369,7 @@ class Expression(Calls):
         if kind == "-T":
             return make("transpose", (make("inv", (base,), span),), span)
         if kind == "+":
-            return make("pinv", (base,), span)
+            return make("pinv", (base,), span, "dagger" if exponent.value == "†" else None)
         if kind == "hpower":
             return make("hpower", (base, exponent), span)
         if exponent.op == "number" and exponent.value == -1 and base.op != "number":
@@ -417,8 +411,9 @@ class Expression(Calls):
             ):
                 word = "T"
             if end.text == closer and word in ("T", "'", "-T", "-'", "+", "*", "*T"):
+                plus = "†" if self.tokens[self.i + 1].value == "†" else "+"
                 self.i = j + 1
-                return ("-T" if word[0] == "-" else "+" if word == "+" else "T"), Node("symbol", (), "T", span)
+                return ("-T" if word[0] == "-" else "+" if word == "+" else "T"), Node("symbol", (), plus if word == "+" else "T", span)
             self.i += 1
             kind = "power"
             if self.at(".*"):
@@ -435,7 +430,7 @@ class Expression(Calls):
             sign = self.tokens[self.i]
             if sign.text == "+" and (self.tokens[self.i + 1].kind != "num" or self.tokens[self.i + 1].start > sign.end):
                 self.i += 1
-                return "+", Node("symbol", (), "+", (start, sign.end))
+                return "+", Node("symbol", (), sign.value or "+", (start, sign.end))
             negative ^= sign.text == "-"
             self.i += 1
         token = self.tokens[self.i]
@@ -489,7 +484,7 @@ class Expression(Calls):
         if text in ("*", "H") or (text == "t" and self.letter_transposes(token)):
             return "T", Node("symbol", (), "T", span)
         if text == "+":
-            return "+", Node("symbol", (), "+", span)
+            return "+", Node("symbol", (), "†" if self.source[token.start : token.end] == "†" else "+", span)
         body = text.strip("()")
         if body.lstrip("+-").isdigit() and len(body) <= 20:
             return "power", Node("number", (), Fraction(int(body)), span)

@@ -14,10 +14,11 @@ from matcalc.errors import DeclarationError, ShapeError
 from matcalc.language.declare import Assumption, Declaration, check_properties, convention
 from matcalc.language.domains import asked
 from matcalc.language.evidence import WORDS
-from matcalc.language.fitting import DOT, MAKERS, Context, Pass, axis_of, children, is_number, is_vector, is_zero, size_of_node
+from matcalc.language.fitting import DOT, MAKERS, Context, Pass, axis_of, children, is_number, is_vector, is_zero, oriented, size_of_node
 from matcalc.language.size import NUMBER, ONE, Shape, Size, shape_text
 from matcalc.language.source import excerpt
 from matcalc.language.syntax import Node, postorder
+from matcalc.language.tokens import NUMPY
 from matcalc.language.unify import fresh_names, is_free
 
 if TYPE_CHECKING:
@@ -295,7 +296,41 @@ def _parameters(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[
 def _axis(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
     if node.value is None:
         return node if args == node.args else Node(node.op, args, None, node.span)
-    return Node(node.op, args, axis_of(node), node.span)
+    return Node(node.op, args, axis_of(node, shapes[0]), node.span)
+
+
+def _sizeof(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    """`X.shape[0]`, `len(x)`, `numel(X)`: a size, or the product of both."""
+    rows, cols = (_known(r, node, size) for size in shapes[0])
+    return Node("size", (), rows * cols if node.value is None else (rows, cols)[node.value], node.span)
+
+
+def _exp(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    """e to the power of a square matrix is the matrix exponential."""
+    if node.value != "e":
+        return node if args == node.args else Node(node.op, args, node.value, node.span)
+    square = shape[0] == shape[1] and not is_number(shape)
+    if square:
+        r.notes.append("e to the power of a square matrix was read as expm; exp goes entry by entry")
+    return Node("expm" if square else "exp", args, None, node.span)
+
+
+def _log(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    """The logarithm of a determinant is one operation."""
+    if args[0].op == "det":
+        return Node("logdet", args[0].args, None, node.span)
+    return node if args == node.args else Node(node.op, args, node.value, node.span)
+
+
+def _pinv(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    """A dagger is the (conjugate) transpose of a vector, and the pseudoinverse of a matrix."""
+    if node.value != "dagger":
+        return node if args == node.args else Node(node.op, args, node.value, node.span)
+    if is_vector(shapes[0]):
+        r.notes.append("† of a vector was read as the transpose")
+        return Node("transpose", args, None, node.span)
+    r.notes.append("two readings remain: † as the pseudoinverse (taken), or as the transpose, written ' or ^T")
+    return Node("pinv", args, None, node.span)
 
 
 def _bars(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
@@ -334,6 +369,8 @@ def _mul(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape],
     a, b = shapes
     if node.value in DOT and a[1].is_one and b[1].is_one and not a[0].is_one and not b[0].is_one:
         return Node("inner", args, None, node.span)
+    if node.value == NUMPY and a[1] != b[0] and a[1].is_one and not is_number(a) and not is_number(b):
+        return Node("mul", (_transposed(args[1], b, table), args[0]), None, node.span)
     if node.value is None and args == node.args:
         return node
     return Node("mul", args, None, node.span)
@@ -352,10 +389,12 @@ BROADCASTS = {"badd": "add", "bsub": "sub", "bmul": "hadamard", "bdiv": "quotien
 
 def _broadcast(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
     """A .+ b as A + b 1' or A + 1 b'."""
+    last = node.value == NUMPY and shape[0] == shape[1] and not oriented(node)     # NumPy aligns the last axes
+
     def stretch(x: Node, s: Shape) -> Node:
         if is_number(s) or s == shape:
             return x
-        if s[1].is_one and s[0] == shape[0]:
+        if s[1].is_one and s[0] == shape[0] and not (last and not is_vector(shape)):
             product = Node("mul", (x, _ones(ONE, shape[1], node, table)), None, x.span)
         else:
             row = x if s[0].is_one else _transposed(x, s, table)
@@ -363,7 +402,7 @@ def _broadcast(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[S
         table[product] = shape
         return product
 
-    if shape[0] == shape[1] and not is_number(shape) and any(s[1].is_one and not s[0].is_one for s in shapes) and \
+    if not last and shape[0] == shape[1] and not is_number(shape) and any(s[1].is_one and not s[0].is_one for s in shapes) and \
             not all(is_vector(s) for s in shapes):
         r.notes.append(f"{excerpt(r.parsed.source, node)}: the vector is added to each column")
     return Node(BROADCASTS[node.op], tuple(stretch(x, s) for x, s in zip(args, shapes, strict=True)), None, node.span)
@@ -376,7 +415,8 @@ def _blocks(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shap
     for k, arg in enumerate(node.args):
         i, j = divmod(k, width)
         if is_zero(arg):
-            rows = next((shapes[i * width + c][0] for c in range(width) if not is_zero(node.args[i * width + c])), ONE)
+            rows = next((shapes[i * width + c][0] for c in range(width) if not is_zero(node.args[i * width + c])),
+                        r.size(r.done.zero_rows.get(node, ONE)))
             cols = next((shapes[c * width + j][1] for c in range(height) if not is_zero(node.args[c * width + j])), ONE)
             if not (rows.is_one and cols.is_one):
                 made[k] = Node("zeros", (), (rows, cols), arg.span)
@@ -391,4 +431,5 @@ REWRITES: dict[str, Rewrite] = {
     "norm1": _vectornorm, "norminf": _vectornorm, "pnorm": _vectornorm, "mul": _mul, "inner": _inner, "badd": _broadcast,
     "bsub": _broadcast, "bmul": _broadcast, "bdiv": _broadcast, "blocks": _blocks, "sum": _axis, "mean": _axis, "softmax": _axis,
     "max": _axis, "min": _axis, "logsumexp": _axis, "var": _axis, "std": _axis,
+    "column": lambda r, node, args, shapes, shape, table: args[0], "sizeof": _sizeof, "exp": _exp, "log": _log, "pinv": _pinv,
 }

@@ -27,6 +27,7 @@ MAX_LENGTH = 100_000  # characters in one text; longer ones are surely not formu
 MAX_DIGITS = 400  # digits in one number, exponents included
 MAX_NESTING = 100  # brackets within brackets
 CLOSERS = {"(": ")", "[": "]", "{": "}", "⟨": "⟩", ".(": ")"}
+NUMPY = "@"  # the value of operators that do to vectors with one axis what NumPy does
 BARS = {"|": "|", "||": "||", "<|": "|>", "<||": "||>"}
 
 

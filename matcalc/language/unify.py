@@ -140,9 +140,12 @@ def is_free(size: Size) -> bool:
 
 
 def _cancel(a: Size, b: Size) -> tuple[Size, Size]:
-    """Both without the factors that they share."""
+    """Both without the terms or factors that they share."""
     if len(a.terms) != 1 or len(b.terms) != 1:
-        return a, b
+        common = set(a.terms) & set(b.terms)
+        if not common or len(common) in (len(a.terms), len(b.terms)):
+            return a, b
+        return Size(tuple(t for t in a.terms if t not in common)), Size(tuple(t for t in b.terms if t not in common))
     (x, c), (y, d) = a.terms[0], b.terms[0]
     p, q = dict(x), dict(y)
     for name in [n for n in p if n in q]:

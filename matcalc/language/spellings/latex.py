@@ -47,7 +47,9 @@ OPERATORS = {
     "propto": ":=", "approx": "=", "sim": "=", "simeq": "=", "cong": "=", "gets": "<-", "equiv": ":=", "lgroup": "(",
     "rgroup": ")", "le": "<=", "leq": "<=", "ge": ">=", "geq": ">=", "neq": "!=", "lt": "<", "gt": ">", "sum": "∑",
     "partial": "∂", "lang": "⟨", "rang": "⟩", "T": "'", "trans": "'", "transp": "'", "tran": "'", "transpose": "'", "tp": "'",
-    "Tr'": "'", "dagger": "+", "dag": "+", "R": "ℝ", "Reals": "ℝ", "reals": "ℝ", "lrcorner": ")", "to": "→", "rightarrow": "→", "longrightarrow": "→", "mapsto": "↦", "longmapsto": "↦"}
+    "Tr'": "'", "dagger": "+", "dag": "+", "R": "ℝ", "Reals": "ℝ", "reals": "ℝ", "lrcorner": ")", "to": "→",
+    "rightarrow": "→", "longrightarrow": "→", "mapsto": "↦", "longmapsto": "↦"}
+_VALUE = {"cdot": "·", "bullet": "·", "vert": "vert", "mid": "vert", "dagger": "†", "dag": "†"}
 FUNCTIONS = {
     "log": "log", "ln": "log", "exp": "exp", "det": "det", "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh",
     "cosh": "cosh", "tanh": "tanh", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "tr": "tr", "Tr": "tr",
@@ -430,7 +432,7 @@ class _Reader:
         elif name == "sum":
             out.append(mark("∑", start, end))
         else:
-            out.append(mark(text, start, end, "·" if name in ("cdot", "bullet") else "vert" if name in ("vert", "mid") else None))
+            out.append(mark(text, start, end, _VALUE.get(name)))
 
     def trimmed(self, start: int) -> int:
         while start and self.source[start - 1] in " \t\n":
