@@ -13,7 +13,7 @@ from typing import NoReturn
 from matcalc.errors import LanguageError, Span
 from matcalc.language.guess import Guess
 from matcalc.language.spellings.library import MACROS, ORDERS, Call
-from matcalc.language.syntax import Node, postorder
+from matcalc.language.syntax import Node, derivative_name, postorder
 from matcalc.language.tokens import CLOSERS, MAX_NESTING, Token
 from matcalc.terms.operations import TABLE
 
@@ -230,7 +230,7 @@ class Calls(Cursor):
                 return substituted(
                     body, dict(zip(parameters, self.exactly(len(parameters), tuple(args), token, span), strict=True))
                 )
-            return make("unknown", tuple(args), span, (token.text, token.value[1]))
+            return make("unknown", tuple(args), span, (derivative_name(token.text), token.value[1]))
         return self.apply(token.text, tuple(args), token, span, options)
 
     def arguments(self, token: Token) -> tuple[list[Node], dict[str, Node], Token]:

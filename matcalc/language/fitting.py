@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from matcalc.language.declare import Assumption, Declaration, convention
+from matcalc.language.families import member
 from matcalc.language.size import NUMBER, ONE, Shape, Size, name_size, parse_size
 from matcalc.language.syntax import Node, postorder
 from matcalc.language.tokens import NUMPY
@@ -193,6 +194,8 @@ class Pass:
         found = context.declared.get(name)
         if found is not None:
             return found.shape
+        if (found_member := member(name, context.indices, context.declared)) is not None:
+            return found_member.shape
         stem, _, index = name.rpartition("_")
         if index in context.indices and (family := context.declared.get(stem)):     # x_i is the i-th of a family declared as x
             return NUMBER if is_vector(family.shape) and context.indices[index] in family.shape else family.shape

@@ -14,6 +14,7 @@ from matcalc.errors import DeclarationError, ShapeError
 from matcalc.language.declare import Assumption, Declaration, check_properties, convention
 from matcalc.language.domains import asked
 from matcalc.language.evidence import WORDS
+from matcalc.language.families import Member, Stacked, Unstackable, member
 from matcalc.language.fitting import DOT, MAKERS, Context, Pass, axis_of, children, is_number, is_vector, is_zero, oriented, size_of_node
 from matcalc.language.size import NUMBER, ONE, Shape, Size, shape_text
 from matcalc.language.source import excerpt
@@ -65,6 +66,24 @@ class Resolution:
         self.notes = list(notes)
         self.solver = done.solver
         self.names = self.name_sizes()
+        self.new: dict[Node, Node] = {}
+        self.solved: dict[Node, Shape] = {}
+        self.replaced: set[str] = set()     # members of declared arrays that the arrays stand for
+        self.stackable = self.members()
+
+    def members(self) -> dict[Node, dict[str, Member]]:
+        """The sums whose members are all those of declared arrays and occur in no other sum, with these members."""
+        found: dict[Node, dict[str, Member]] = {}
+        users: dict[str, list[Node]] = {}
+        for node in self.context.order:
+            if node.op == "sumover":
+                mine = {x.value for x in postorder([node.args[2]], children) if x.op == "symbol" and x.value.endswith(f"_{node.value}")}
+                members = {name: m for name in mine if (m := member(name, self.context.indices, self.context.declared))}
+                if members and len(members) == len(mine):
+                    found[node] = members
+                for name in mine:
+                    users.setdefault(name, []).append(node)
+        return {node: members for node, members in found.items() if all(users[name] == [node] for name in members)}
 
     def name_sizes(self) -> dict[str, Size]:
         """A name for each size that is still free, in order of appearance."""
@@ -98,9 +117,10 @@ class Resolution:
         return self.size(shape[0]), self.size(shape[1])
 
     def typed(self) -> Typed:
-        new: dict[Node, Node] = {}
+        new = self.new
         shapes: dict[Node, Shape] = {}
-        old_shapes, solved = self.done.shapes, {node: self.shape(s) for node, s in self.done.shapes.items()}
+        old_shapes, solved = self.done.shapes, self.solved
+        solved.update((node, self.shape(s)) for node, s in old_shapes.items())
         assert len(old_shapes) == len(self.context.order)
         for node in self.context.order:
             args = node.args
@@ -132,10 +152,12 @@ class Resolution:
 
     def declarations(self) -> tuple[dict[str, Declaration], dict[str, Declaration]]:
         context, symbols = self.context, {}
-        for name, shape in self.done.symbols.items():
+        arrays = {m.array for members in self.stackable.values() for name, m in members.items() if name in self.replaced}
+        used = self.done.symbols | {name: context.declared[name].shape for name in sorted(arrays)}
+        for name, shape in used.items():
             rows, cols = self.shape(shape)
             declared = context.declared.get(name)
-            if name in context.size_names or name in context.indices:
+            if name in context.size_names or name in context.indices or name in self.replaced:
                 continue
             if declared is not None:
                 same = rows == declared.rows and cols == declared.cols
@@ -333,6 +355,24 @@ def _pinv(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape]
     return Node("pinv", args, None, node.span)
 
 
+def _sumover(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    """A sum over entries and rows of declared arrays is a product of these arrays."""
+    made = node if args == node.args else Node(node.op, args, node.value, node.span)
+    lower, context = node.args[0], r.context
+    bound = context.indices.get(node.value)
+    if bound is None or not (lower.op == "number" and lower.value == 1) or node not in r.stackable:
+        return made
+    try:
+        total = Stacked(node.value, bound, r.stackable[node], r.solved, r.new.__getitem__,
+                        lambda name: context.declared[name].shape, table).total(node.args[2], node.span)
+    except Unstackable:
+        return made
+    for name, found in r.stackable[node].items():
+        r.notes.append(f"{name} was read as {found.of} {node.value} of {found.array}")
+        r.replaced.add(name)
+    return total
+
+
 def _bars(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
     a = shapes[0]
     op = "abs" if is_number(a) else "norm" if is_vector(a) else "det"
@@ -431,5 +471,5 @@ REWRITES: dict[str, Rewrite] = {
     "norm1": _vectornorm, "norminf": _vectornorm, "pnorm": _vectornorm, "mul": _mul, "inner": _inner, "badd": _broadcast,
     "bsub": _broadcast, "bmul": _broadcast, "bdiv": _broadcast, "blocks": _blocks, "sum": _axis, "mean": _axis, "softmax": _axis,
     "max": _axis, "min": _axis, "logsumexp": _axis, "var": _axis, "std": _axis,
-    "column": lambda r, node, args, shapes, shape, table: args[0], "sizeof": _sizeof, "exp": _exp, "log": _log, "pinv": _pinv,
+    "sumover": _sumover, "column": lambda r, node, args, shapes, shape, table: args[0], "sizeof": _sizeof, "exp": _exp, "log": _log, "pinv": _pinv,
 }

@@ -452,6 +452,9 @@ class _Reader:
         raw = stream.argument(self)
         end = max((t.end for t in raw), default=token.end)
         text = "".join(t.text for t in raw if t.kind != "command" or (t.text[1:] not in NOISE and t.text != "\\"))
+        if name == "operatorname" and text.endswith(".") and text[:-1].rstrip("'").isalnum():  # f.(X), as we print it
+            out.append(Token("func", text[:-1], token.start, end, ("unknown", True)))
+            return
         plain = self.source[raw[0].start : raw[-1].end] if raw else ""
         spoken = re.sub(r"\\(?:mathrm|text|operatorname|rm|mathsf|mathbf|textrm|limits|sf|bf)|[^a-z]", "", plain.lower())
         if name in ("mathop", "operatorname") and spoken in EXTREMA and not script and "\\" in plain:
