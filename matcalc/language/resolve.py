@@ -17,6 +17,7 @@ from matcalc.language.evidence import WORDS
 from matcalc.language.families import Member, Stacked, Unstackable, member
 from matcalc.language.fitting import DOT, MAKERS, Context, Pass, axis_of, children, is_number, is_vector, is_zero, oriented, size_of_node
 from matcalc.language.size import NUMBER, ONE, Shape, Size, shape_text
+from matcalc.language.spellings.library import ROWWISE
 from matcalc.language.source import excerpt
 from matcalc.language.syntax import Node, postorder
 from matcalc.language.tokens import NUMPY
@@ -316,8 +317,15 @@ def _parameters(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[
 
 
 def _axis(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    matrix = not (shapes[0][0].is_one or shapes[0][1].is_one)
     if node.value is None:
+        if node.op == "softmax" and matrix:
+            r.notes.append("the softmax of a matrix is that of each column; of each row it is softmax(…, 1)")
         return node if args == node.args else Node(node.op, args, None, node.span)
+    if node.value == ROWWISE:
+        if matrix:
+            r.notes.append("the softmax of a matrix was read as that of each row")
+        return Node(node.op, args, 1 if matrix else None, node.span)
     return Node(node.op, args, axis_of(node, shapes[0]), node.span)
 
 

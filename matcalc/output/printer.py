@@ -229,7 +229,9 @@ def _function(node: Any, memo: Memo) -> Form:
         case "commutation" | "elimination" | "unit":
             return _constant(op, parts)
         case "softmax" if len(operands) > 1 and int(operands[1]) == int(node.args[-2] == 1):
-            return call(op, parts[:1])
+            if int(operands[1]) or node.args[-1] == 1:
+                return call(op, parts[:1])
+            return Form("columns", tuple(parts[:1]), op, 1 + _weight(parts[:1], False))
         case "abs" if isinstance(node, MatrixFunction):     # bars would be a determinant
             return Form("named", tuple(parts), op, 1 + _weight(parts, False))
         case "max" if _is_abs_of_vector(operands[0]):
@@ -594,6 +596,7 @@ class Style:
     norm: Callable[[str, str], str]     # (inside, suffix)
     sumover: str                        # template of index, lower, upper, body
     blocks: tuple[str, str, str, str]   # opening, between entries, between rows, closing
+    columns: str = ""                   # the axis of a softmax of columns, where a reader would think of rows
     fraction: str = ""                  # template; empty: a / b
     function: Callable[[str], str] = str        # the name of a function without a template of its own
 
@@ -634,6 +637,8 @@ def _draw(form: Form, parts: list[Piece], shown: bool, style: Style) -> Piece:
             return str(form.data), ATOM
         case "call":
             return _draw_call(form.data, parts, style)
+        case "columns":
+            return style.function(form.data) + style.bracket(parts[0][0] + style.columns), ATOM
         case "named":
             return _named(form.data, parts, style)
         case "constant":

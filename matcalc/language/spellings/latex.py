@@ -54,7 +54,7 @@ FUNCTIONS = {
     "log": "log", "ln": "log", "exp": "exp", "det": "det", "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh",
     "cosh": "cosh", "tanh": "tanh", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "tr": "tr", "Tr": "tr",
     "trace": "tr", "Trace": "tr", "diag": "diag", "Diag": "diag", "rank": "rank", "max": "max", "min": "min", "sgn": "sign",
-    "sign": "sign", "logdet": "logdet", "relu": "relu", "ReLU": "relu", "softmax": "softmax", "erf": "erf", "vect": "vec",
+    "sign": "sign", "logdet": "logdet", "relu": "relu", "ReLU": "relu", "softmax": "rowwise_softmax", "erf": "erf", "vect": "vec",
     "vecc": "vec", "vecop": "vec", "vech": "vech", "sigmoid": "sigmoid", "kron": "kron", "lse": "logsumexp", "adj": "adj",
     "mean": "mean"}
 BRACED = {
@@ -540,6 +540,7 @@ class _Reader:
                 return
             function = LANGUAGE_FUNCTIONS.get(joined) or LANGUAGE_FUNCTIONS.get(joined.lower())
             if function and joined not in self.known:
+                function = "rowwise_softmax" if function == "softmax" else function
                 out.append(Token("func", function, token.start, end))
                 return
             if name not in ("mathbf", "textbf", "boldsymbol", "bm", "bold", "mathit"):

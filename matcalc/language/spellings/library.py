@@ -12,6 +12,7 @@ from typing import Any
 
 from matcalc.language.syntax import Node, Span
 
+ROWWISE = "rows"    # Node.value of a softmax that is one of each row, if its argument is a matrix
 RENAMED: dict[str, str] = {
     "trace": "tr", "slogdet": "logdet", "logdet": "logdet", "log_det": "logdet", "log_abs_determinant": "logdet",
     "eigvalsh": "eigvals", "absolute": "abs", "fabs": "abs", "expit": "sigmoid", "logaddexp": "logaddexp",
@@ -412,6 +413,7 @@ MACROS: dict[str, Build] = {
     "binary_cross_entropy": _loss(lambda c, p, y: c.node("neg", c.node(
         "add", c.node("hadamard", y, c.node("log", p)), c.node("hadamard", _one_minus(c, y), c.node("log", _one_minus(c, p)))))),
     "binary_cross_entropy_with_logits": _loss(lambda c, z, y: c.node("sub", c.node("softplus", z), c.node("hadamard", y, z))),
+    "rowwise_softmax": lambda c: c.node("softmax", *c.need(1), value=ROWWISE) if len(c.args) < 2 else c.apply("softmax", c.args),
     "cross_entropy": _cross_entropy, "clamp": _clamp, "cosine_similarity": _cosine, "inner3": _inner3, "size": _size,
     "l2_loss": _unary(lambda c, a: c.node("div", c.node("power", c.node("norm", a), c.number(2)), c.number(2))),
     "np_normalize": lambda c: c.node("normalize", c.args[0] if c.args else c.need(1)[0]),

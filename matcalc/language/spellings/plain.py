@@ -477,6 +477,8 @@ class Names:
             out.append(Token("func", "d", first.start, end))
         elif function and (len(whole) > 1) and not (whole in LETTER_NAMES and not call):
             out.append(Token("func", LANGUAGE_FUNCTIONS[whole], first.start, end))
+        elif call and whole.startswith(("grad_", "hess_")) and whole.partition("_")[2]:
+            out.append(Token("func", whole, first.start, end, ("unknown", False)))
         elif dotted and whole == "sigma" and whole not in self.bare:
             self.note("σ(…) was read as the sigmoid")
             out.append(Token("func", "sigmoid", first.start, end))
