@@ -415,6 +415,14 @@ class Pass:
         a = args[0]
         return NUMBER if node.value is None else (ONE, a[1]) if axis_of(node, a) == 0 else (a[0], ONE)
 
+    def diag(self, node: Node, args: list[Shape]) -> Shape:
+        """`diag(n)` of a size is the identity, as in R."""
+        arg = node.args[0]
+        if arg.op == "symbol" and arg.value in self.context.size_names:
+            size = Size.of(arg.value)
+            return size, size
+        return self.operation(node, args)
+
     def sizeof(self, node: Node, args: list[Shape]) -> Shape:
         return NUMBER
 
@@ -541,6 +549,6 @@ FORMS: dict[str, Callable[[Pass, Node, list[Shape]], Shape]] = {
     "mul": Pass.mul, "div": Pass.div, "power": Pass.power, "neg": Pass.same, "let": Pass.same, "d": Pass.same,
     "bars": Pass.bars, "norm": Pass.norm, "norm2": Pass.norm, "transpose": Pass.transpose, "norm1": Pass.vectornorm,
     "norminf": Pass.vectornorm, "pnorm": Pass.vectornorm, "inner": Pass.inner, "blocks": Pass.blocks,
-    "sumover": Pass.sumover, "sizeof": Pass.sizeof, "column": Pass.same, "unknown": Pass.unknown, "unvec": Pass.unvec, "im2col": Pass.im2col, "col2im": Pass.col2im,
+    "sumover": Pass.sumover, "sizeof": Pass.sizeof, "diag": Pass.diag, "column": Pass.same, "unknown": Pass.unknown, "unvec": Pass.unvec, "im2col": Pass.im2col, "col2im": Pass.col2im,
     "max": Pass.reduction, "min": Pass.reduction, "logsumexp": Pass.reduction, "var": Pass.reduction, "std": Pass.reduction,
 }

@@ -345,6 +345,13 @@ def _exp(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape],
     return Node("expm" if square else "exp", args, None, node.span)
 
 
+def _diag(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    if args[0].op == "size" and not is_number(shape):
+        r.notes.append(f"diag of the size {args[0].value} was read as the identity")
+        return Node("eye", (), (shape[0],), node.span)
+    return node if args == node.args else Node(node.op, args, node.value, node.span)
+
+
 def _log(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
     """The logarithm of a determinant is one operation."""
     if args[0].op == "det":
@@ -479,5 +486,5 @@ REWRITES: dict[str, Rewrite] = {
     "norm1": _vectornorm, "norminf": _vectornorm, "pnorm": _vectornorm, "mul": _mul, "inner": _inner, "badd": _broadcast,
     "bsub": _broadcast, "bmul": _broadcast, "bdiv": _broadcast, "blocks": _blocks, "sum": _axis, "mean": _axis, "softmax": _axis,
     "max": _axis, "min": _axis, "logsumexp": _axis, "var": _axis, "std": _axis,
-    "sumover": _sumover, "column": lambda r, node, args, shapes, shape, table: args[0], "sizeof": _sizeof, "exp": _exp, "log": _log, "pinv": _pinv,
+    "sumover": _sumover, "diag": _diag, "column": lambda r, node, args, shapes, shape, table: args[0], "sizeof": _sizeof, "exp": _exp, "log": _log, "pinv": _pinv,
 }

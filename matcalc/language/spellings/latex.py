@@ -49,6 +49,7 @@ OPERATORS = {
     "partial": "∂", "lang": "⟨", "rang": "⟩", "T": "'", "trans": "'", "transp": "'", "tran": "'", "transpose": "'", "tp": "'",
     "Tr'": "'", "dagger": "+", "dag": "+", "R": "ℝ", "Reals": "ℝ", "reals": "ℝ", "lrcorner": ")", "to": "→",
     "rightarrow": "→", "longrightarrow": "→", "mapsto": "↦", "longmapsto": "↦"}
+DEFINES = frozenset({"\\newcommand", "\\renewcommand", "\\providecommand", "\\def", "\\DeclareMathOperator"})
 _VALUE = {"cdot": "·", "bullet": "·", "vert": "vert", "mid": "vert", "dagger": "†", "dag": "†"}
 FUNCTIONS = {
     "log": "log", "ln": "log", "exp": "exp", "det": "det", "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh",
@@ -97,7 +98,7 @@ def read(tokens: Sequence[Token], source: str, known: frozenset[str]) -> tuple[l
         elif token.text == "}":
             depth -= 1
     reader = _Reader(source, known)
-    out = _without_constraints(reader.process(_without_comments(tokens, source)), reader)
+    out = _without_constraints(reader.process(_expanded(_without_comments(tokens, source))), reader)
     if any(t.text == "∈" for t in out):
         out = memberships(out)
     return _tidy(out), reader.notes
@@ -135,6 +136,35 @@ def _without_comments(tokens: Sequence[Token], source: str) -> list[Token]:
         else:
             out.append(token)
     return out
+
+
+def _expanded(tokens: list[Token]) -> list[Token]:
+    r"""With `\newcommand{\x}{\mathbf{x}}`, `\def\R{…}` and `\DeclareMathOperator{\tr}{tr}` in front put into the rest."""
+    made: dict[str, list[Token]] = {}
+    i = 0
+    while i < len(tokens) and tokens[i].text in DEFINES:
+        j = i + 1 + (tokens[i + 1].text == "*")
+        braced = tokens[j].text == "{"
+        name = tokens[j + braced]
+        j += 1 + 2 * braced
+        if name.kind != "command" or tokens[min(j, len(tokens) - 1)].text != "{":
+            return tokens
+        depth, k = 1, j + 1
+        while k < len(tokens) and depth:
+            depth += (tokens[k].text == "{") - (tokens[k].text == "}")
+            k += 1
+        body = tokens[j + 1 : k - 1]
+        if depth or len(body) > 20 or any(t.kind == "end" for t in body):
+            return tokens
+        if tokens[i].text == "\\DeclareMathOperator":
+            body = [name._replace(text="\\operatorname"), mark("{", name.start, name.end), *body, mark("}", name.start, name.end)]
+        made[name.text] = body
+        i = k
+        while i < len(tokens) and tokens[i].kind == "newline":
+            i += 1
+    if not made:
+        return tokens
+    return [b for t in tokens[i:] for b in ([x._replace(start=t.start, end=t.end) for x in made[t.text]] if t.text in made else [t])]
 
 
 def _over(tokens: Sequence[Token]) -> int | None:

@@ -161,6 +161,10 @@ class Names:
             elif token.kind == "word" and token.text in INFINITE and self.ends_arguments(tokens, i):
                 out.append(token._replace(kind="string"))  # norm(x, inf)
                 i += 1
+            elif token.kind == "num" and token.text == "11" and self.raised(tokens, i + 1):  # 11ᵀ is 1 1ᵀ
+                middle = token.start + 1
+                out += [token._replace(text="1", end=middle), token._replace(text="1", start=middle)]
+                i += 1
             elif token.kind == "accent":
                 i += 1
             elif token.kind == "command":
@@ -177,6 +181,15 @@ class Names:
     def ends_arguments(self, tokens: Sequence[Token], i: int) -> bool:
         """Whether the token at i is the last of several arguments."""
         return i > 0 and tokens[i - 1].text == "," and tokens[i + 1].text == ")" and tokens[i].text not in self.known
+
+    @staticmethod
+    def raised(tokens: Sequence[Token], i: int) -> bool:
+        """Whether a transpose follows at i."""
+        token, after = tokens[i], tokens[i + 1 : i + 4]
+        if token.text == "^":
+            inner = [t.text for t in after]
+            return inner[:1] in (["T"], ["'"]) or inner in (["{", "T", "}"], ["{", "'", "}"])
+        return (token.text == "'" and token.kind == "op") or (token.kind == "sup" and token.text == "T")
 
     def lead(self, tokens: Sequence[Token]) -> int:
         """The index where the expression starts: `min_x …` and `d/dX …` in front are left out."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from matcalc.errors import LanguageError
 from matcalc.language.tokens import CLOSERS, Token, declaration_at, words
 
 LEADS = words("""let find compute calculate evaluate differentiate derive determine gradient derivative jacobian hessian differential what
     define consider suppose show please function expression objective minimize minimise maximize maximise""")
 FILLERS = words("the of is a an we have want to partial following cost loss")
 TAILS = words("where with subject such given when wrt assuming whenever for and respectively")
+CONTROL = frozenset({"for", "if", "while"})
 SPACES = frozenset({"ℝ", "^", "_", "{", "}", "(", ")", "*", ",", "+"})
 SUBSTANTIAL = 3     # tokens beyond which a formula in dollars isn't only a symbol
 
@@ -21,6 +23,7 @@ SUBSTANTIAL = 3     # tokens beyond which a formula in dollars isn't only a symb
 def framed(tokens: list[Token], source: str, known: frozenset[str]) -> tuple[list[Token], list[str]]:
     """The tokens of the formula, and notes about the words that were left out."""
     notes: list[str] = []
+    _no_control(tokens, source, known)
     if any(t.text == "$" for t in tokens):
         tokens = _formulas(tokens, source, notes)
     start = _lead(tokens, known)
@@ -28,6 +31,23 @@ def framed(tokens: list[Token], source: str, known: frozenset[str]) -> tuple[lis
         notes.append(f"the words “{source[tokens[0].start:tokens[start - 1].end]}” were left out")
         tokens = tokens[start:]
     return _tail(tokens, source, known, notes), notes
+
+
+def _no_control(tokens: Sequence[Token], source: str, known: frozenset[str]) -> None:
+    """Loops and conditions of a programming language are refused by their own name."""
+    for i, token in enumerate(tokens[:-3]):
+        if token.kind != "word" or token.text in known or token.text not in CONTROL:
+            continue
+        loop = token.text == "for" and tokens[i + 1].kind == "word" and tokens[i + 2].text in ("in", "=")
+        branch = token.text == "if" and i and any(t.text == "else" for t in tokens[i:])
+        if loop or branch or (token.text == "while" and not i):
+            raise LanguageError(
+                "unsupported-notation",
+                f"a {'condition' if token.text == 'if' else 'loop'} isn't part of the language",
+                hint="write a sum over an index, `sum(i=1..n, x_i)`" if loop else None,
+                span=(token.start, token.end),
+                source=source,
+            )
 
 
 def _formulas(tokens: list[Token], source: str, notes: list[str]) -> list[Token]:

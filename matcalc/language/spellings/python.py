@@ -48,7 +48,6 @@ PYTHON_FUNCTIONS = {
     "Parameter": "same", "asmatrix": "same", "as_tensor": "same", "from_numpy": "same", "clip": "clamp", "clip_by_value": "clamp",
     "normalize": "np_normalize", "l2_normalize": "np_normalize", "numel": "entries", "nll": "cross_entropy",
     "softmax_cross_entropy_with_logits": "tf_cross_entropy", "sigmoid_cross_entropy_with_logits": "tf_bce"}
-KEYWORDS = frozenset({"for", "if", "else", "while", "in", "print", "class", "with", "assert"})
 CLASSES = {
     "MSELoss": "mse_loss", "L1Loss": "l1_loss", "CrossEntropyLoss": "cross_entropy", "BCELoss": "binary_cross_entropy",
     "BCEWithLogitsLoss": "binary_cross_entropy_with_logits", "SoftMarginLoss": "soft_margin_loss", "ReLU": "relu",
@@ -328,14 +327,6 @@ class _Python:
             while text == "def" and tokens[i].kind == "newline":
                 i += 1
             return i
-        if text in KEYWORDS and text not in self.known and after.kind in ("word", "num", "letter"):
-            raise LanguageError(
-                "unsupported-notation",
-                f"`{text}` isn't part of the language: an expression has no loops and no conditions",
-                hint="write a sum over an index, or `relu`, `abs`, `step`" if text in ("if", "else", "for") else None,
-                span=(token.start, token.end),
-                source=self.source,
-            )
         if text == "self" and after.text == "." and text not in self.known:
             return i + 2
         if text in ("True", "False", "None"):
