@@ -79,6 +79,7 @@ def test_how_a_paste_was_read_is_said(pasted: str, note: str | None) -> None:
 SAID_OF_SHAPES = [
     (r"\operatorname{tr}(e^{X})", "", "e to the power of a square matrix was read as expm; exp goes entry by entry"),
     (r"\operatorname{softmax}(QK^\top)V", "", "the softmax of a matrix was read as that of each row"),
+    (r"\operatorname{tr}(\sqrt{X^TX})", "", "√ of a matrix was read as the matrix square root sqrtm"),
     ("softmax(X)", "X: m×n", "the softmax of a matrix is that of each column; of each row it is softmax(…, 1)"),
     (r"A^\dagger b", "", "two readings remain: † as the pseudoinverse (taken), or as the transpose, written ' or ^T"),
     (r"x^\dagger A x", "", "† of a vector was read as the transpose"),

@@ -39,12 +39,13 @@ class Cursor:
         lets: dict[str, Node],
         rule: bool,
         macros: Mapping[str, tuple[tuple[str, ...], Node]],
+        guess: Guess,
     ) -> None:
         self.macros = macros
         self.tokens, self.source, self.known, self.lets, self.rule = tokens, source, known, lets, rule
         self.i, self.depth = 0, 0
         self.bars: list[str] = []
-        self.guess = Guess()
+        self.guess = guess  # one for the whole program, whose statements share nodes
         self.lone_t: bool | None = None  # whether the letter t only occurs as an exponent
         self.bound: str | None = None  # the upper bound of sums that name none
         self.notes: list[str] = []
@@ -282,11 +283,8 @@ class Calls(Cursor):
         quoted = next((a for a in args if a.op == "string"), None)
         if quoted is not None and op != "norm":
             self.fail("unexpected-token", "a quoted text is not a value", quoted.span)
-        if op == "root":  # √ of what is surely a square matrix is its square root
-            matrix = self.guess.kind(args[0]) == "matrix"
-            if matrix:
-                self.notes.append("√ of a matrix was read as the matrix square root sqrtm")
-            return self.apply("sqrtm" if matrix else "sqrt", args, token, span)
+        if op == "root":  # of a square matrix this is sqrtm
+            return make("root", self.exactly(1, args, token, span), span)
         if (
             op in ("logsumexp", "var", "std")
             and len(args) == 2

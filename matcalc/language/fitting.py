@@ -415,6 +415,13 @@ class Pass:
         a = args[0]
         return NUMBER if node.value is None else (ONE, a[1]) if axis_of(node, a) == 0 else (a[0], ONE)
 
+    def root(self, node: Node, args: list[Shape]) -> Shape:
+        """The root of a square matrix is sqrtm, elsewhere it goes entry by entry."""
+        a = args[0]
+        if not (is_number(a) or is_vector(a)):
+            self.unify(a[0], a[1], node)
+        return a
+
     def diag(self, node: Node, args: list[Shape]) -> Shape:
         """`diag(n)` of a size is the identity, as in R."""
         arg = node.args[0]
@@ -549,6 +556,6 @@ FORMS: dict[str, Callable[[Pass, Node, list[Shape]], Shape]] = {
     "mul": Pass.mul, "div": Pass.div, "power": Pass.power, "neg": Pass.same, "let": Pass.same, "d": Pass.same,
     "bars": Pass.bars, "norm": Pass.norm, "norm2": Pass.norm, "transpose": Pass.transpose, "norm1": Pass.vectornorm,
     "norminf": Pass.vectornorm, "pnorm": Pass.vectornorm, "inner": Pass.inner, "blocks": Pass.blocks,
-    "sumover": Pass.sumover, "sizeof": Pass.sizeof, "diag": Pass.diag, "column": Pass.same, "unknown": Pass.unknown, "unvec": Pass.unvec, "im2col": Pass.im2col, "col2im": Pass.col2im,
+    "sumover": Pass.sumover, "sizeof": Pass.sizeof, "diag": Pass.diag, "root": Pass.root, "column": Pass.same, "unknown": Pass.unknown, "unvec": Pass.unvec, "im2col": Pass.im2col, "col2im": Pass.col2im,
     "max": Pass.reduction, "min": Pass.reduction, "logsumexp": Pass.reduction, "var": Pass.reduction, "std": Pass.reduction,
 }

@@ -13,7 +13,7 @@ from matcalc.terms.operations import TABLE
 NUMBERS = frozenset(row.name for row in TABLE.values() if row.signature.split("|")[0].strip().endswith("-> 1 1")) | {
     "norm2", "pnorm", "number", "pi", "sizeof"}
 KEEPS_NUMBERS = frozenset(row.name for row in TABLE.values() if row.entrywise) | {
-    "add", "sub", "neg", "mul", "div", "hadamard", "quotient", "hpower", "power", "transpose", "inv", "let"}
+    "add", "sub", "neg", "mul", "div", "hadamard", "quotient", "hpower", "power", "transpose", "inv", "let", "root"}
 PRODUCTS = {("row", "column"): "number", ("row", "matrix"): "row", ("matrix", "column"): "column", ("matrix", "matrix"): "matrix",
             ("column", "row"): "matrix"}
 
@@ -67,7 +67,7 @@ class Guess:
         if op in ("add", "sub", "hadamard", "quotient", "badd", "bsub", "bmul", "bdiv"):
             return next((k for k in args if k not in ("", "number")), "" if "" in args else "number")
         if (
-            op in ("neg", "inv", "power", "hpower", "div", "let", "sqrtm", "expm", "logm", "pinv")
+            op in ("neg", "inv", "power", "hpower", "div", "let", "root", "sqrtm", "expm", "logm", "pinv")
             or (op in TABLE
             and TABLE[op].entrywise)
         ):

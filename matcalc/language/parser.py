@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from matcalc.errors import LanguageError
 from matcalc.language.exact import check_numbers
 from matcalc.language.grammar import Expression
+from matcalc.language.guess import Guess
 from matcalc.language.spellings import SYNTAXES, respell
 from matcalc.language.spellings.plain import Names, memberships
 from matcalc.language.spellings.prose import framed, unsigned
 from matcalc.language.syntax import Node
-from matcalc.language.tokens import BARS, CLOSERS, MAX_NESTING, Token, declaration_at, tokenize, words
+from matcalc.language.tokens import BARS, CLOSERS, MAX_LENGTH, MAX_NESTING, Token, declaration_at, tokenize, words
 
 PROPERTIES = words("""
     scalar symmetric skew spd psd diagonal orthogonal invertible lower upper positive nonzero unit simplex onehot integer""")
@@ -66,7 +67,7 @@ def parse(
         ) from None
     except LanguageError as error:
         if error.source is None:
-            error.source = text if len(text) <= 100_000 else None
+            error.source = text if len(text) <= MAX_LENGTH else None
         if error.code == "unbalanced-bracket" and hint and len(text) < 2000:
             error.hint = _balancing(error, text, known, used_syntax=syntax, rule=rule, functions=functions)
         raise
@@ -149,9 +150,10 @@ class _Program:
         everywhere = known | {t.text for body in bodies for t in body if t.kind == "name"}
         free: set[str] = set()  # names used as symbols so far
         counts: dict[str, int] = {}
+        guess = Guess()
         for number, (statement, body, (name, _, note)) in enumerate(zip(statements, bodies, lefts, strict=True)):
             free.update(t.text for t in body if t.kind == "name" and t.text not in lets)
-            expression = Expression(body, self.source, known, lets, self.rule, macros)
+            expression = Expression(body, self.source, known, lets, self.rule, macros, guess)
             node = expression.whole()
             all_notes += expression.notes
             last = number == len(statements) - 1

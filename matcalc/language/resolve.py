@@ -352,6 +352,13 @@ def _diag(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape]
     return node if args == node.args else Node(node.op, args, node.value, node.span)
 
 
+def _root(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    square = shape[0] == shape[1] and not is_number(shape)
+    if square:
+        r.notes.append("√ of a matrix was read as the matrix square root sqrtm")
+    return Node("sqrtm" if square else "sqrt", args, None, node.span)
+
+
 def _log(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
     """The logarithm of a determinant is one operation."""
     if args[0].op == "det":
@@ -486,5 +493,5 @@ REWRITES: dict[str, Rewrite] = {
     "norm1": _vectornorm, "norminf": _vectornorm, "pnorm": _vectornorm, "mul": _mul, "inner": _inner, "badd": _broadcast,
     "bsub": _broadcast, "bmul": _broadcast, "bdiv": _broadcast, "blocks": _blocks, "sum": _axis, "mean": _axis, "softmax": _axis,
     "max": _axis, "min": _axis, "logsumexp": _axis, "var": _axis, "std": _axis,
-    "sumover": _sumover, "diag": _diag, "column": lambda r, node, args, shapes, shape, table: args[0], "sizeof": _sizeof, "exp": _exp, "log": _log, "pinv": _pinv,
+    "sumover": _sumover, "diag": _diag, "root": _root, "column": lambda r, node, args, shapes, shape, table: args[0], "sizeof": _sizeof, "exp": _exp, "log": _log, "pinv": _pinv,
 }

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from matcalc.errors import LanguageError
 
-MAX_LENGTH = 100_000  # characters in one text; longer ones are surely not formulas
+MAX_LENGTH = 60_000  # characters in one text; longer ones are surely not formulas
 MAX_DIGITS = 400  # digits in one number, exponents included
 MAX_NESTING = 100  # brackets within brackets
 CLOSERS = {"(": ")", "[": "]", "{": "}", "⟨": "⟩", ".(": ")"}
@@ -204,14 +204,7 @@ def _special(text: str, pos: int, tokens: list[Token]) -> int:
     elif c in OPERATORS:
         tokens.append(Token("op", OPERATORS[c], pos, pos + 1, "·" if c in DOTS else None))
     elif c in FRACTIONS:
-        top, bottom = FRACTIONS[c].split("/")
-        tokens += [
-            Token("op", "(", pos, pos + 1),
-            Token("num", top, pos, pos + 1),
-            Token("op", "/", pos, pos + 1),
-            Token("num", bottom, pos, pos + 1),
-            Token("op", ")", pos, pos + 1),
-        ]
+        tokens.append(Token("num", FRACTIONS[c], pos, pos + 1))
     elif c in ACCENTS:
         if tokens and ACCENTS[c]:
             tokens.append(Token("accent", ACCENTS[c], pos, pos + 1))

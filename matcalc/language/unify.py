@@ -123,7 +123,10 @@ class Solver:
             raise Misfit("shape-mismatch", node, "can't tell how {0} is split into factors", ((a, b),))
 
     def guess(self, a: Size, b: Size, node: Node) -> None:
-        """Equate two products factor by factor, in the order of their names."""
+        """Equate two products factor by factor, two sums term by term, in the order of their names."""
+        if len(a.terms) == len(b.terms) > 1:        # [A, B; C, D] is square if A and D are
+            for x, y in zip(a.terms, b.terms, strict=True):
+                self.unify(Size((x,)), Size((y,)), node)
         if len(a.terms) == len(b.terms) == 1 and len(a.names) == len(b.names):
             for x, y in zip(a.names, b.names, strict=True):
                 self.unify(name_size(x), name_size(y), node)

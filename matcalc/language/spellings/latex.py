@@ -167,6 +167,12 @@ def _expanded(tokens: list[Token]) -> list[Token]:
     return [b for t in tokens[i:] for b in ([x._replace(start=t.start, end=t.end) for x in made[t.text]] if t.text in made else [t])]
 
 
+def _scripted(tokens: Sequence[Token]) -> bool:
+    """Whether the first token has a script that isn't a number: `d^T x`, unlike `d^2 f`."""
+    after = [t for t in tokens[1:4] if t.text != "{"]
+    return len(after) > 1 and after[0].text in ("^", "_", "'") and after[1].kind != "num"
+
+
 def _over(tokens: Sequence[Token]) -> int | None:
     r"""The index of the first `\over` that isn't in braces."""
     depth = 0
@@ -668,6 +674,7 @@ class _Reader:
             and raw_below[0].text in ("\\partial", "d", "\\mathrm")
             and raw_top[0].text == raw_below[0].text
             and len(raw_below) > 1
+            and not (raw_top[0].text == "d" and ("d" in self.known or _scripted(raw_top) or _scripted(raw_below)))
         ):
             name = "".join(t.text for t in raw_below[1:] if t.text not in ("{", "}") and t.text[1:] not in FONTS)
             self.note(f"the derivative sign by {name} was left out: the variable is given by --wrt")

@@ -20,6 +20,7 @@ from matcalc.terms.operations import NAMES
 
 FUNCTION_LETTERS = frozenset({"f", "g", "h", "ell", "phi", "psi"})  # read as unknown functions before a bracket
 EXTREMA = frozenset({"min", "max", "argmin", "argmax", "minimize", "maximize", "minimise", "maximise"})
+SIZING = re.compile(r"(?:\s*(?:\\(?:left|[bB]igg?l?|[!,]))\s*)+|\}+")
 INFINITE = frozenset({"inf", "Inf", "Infinity", "infinity"})
 LONG = 40  # letters in a name
 NORM_WORDS = frozenset({"inf", "fro", "op", "nuc", "spec", "infty", "Fro", "tr", "Inf", "HS"})
@@ -498,9 +499,13 @@ class Names:
         elif dotted:
             out.append(Token("func", whole, first.start, end, ("unknown", True)))
         elif first.kind == "letter" or len(word) == 1 or word in LETTER_NAMES or word[1:].isdigit():
-            self.letter(first, word, marks, end, call and following.start == end, comma, out)
+            self.letter(first, word, marks, end, call and self.beside(end, following.start), comma, out)
         else:
-            self.split(first, word, marks, end, call and following.start == end, comma, out)
+            self.split(first, word, marks, end, call and self.beside(end, following.start), comma, out)
+
+    def beside(self, end: int, start: int) -> bool:
+        """Whether nothing stands between, or only what gives a bracket of LaTeX its size."""
+        return end >= start or SIZING.fullmatch(self.source, end, start) is not None
 
     def letter(self, first: Token, word: str, marks: str, end: int, call: bool, comma: bool, out: list[Token]) -> None:
         """A single letter: a symbol, or a function if it stands before a bracket and nowhere else."""
