@@ -18,6 +18,7 @@ from matcalc.language.tokens import CLOSERS, MAX_NESTING, Token
 from matcalc.terms.operations import TABLE
 
 ADDITIVE, COLON, UNARY, PRODUCT, JUXTAPOSED = 10, 15, 20, 30, 40
+FOREIGN = frozenset("∏∫⊕∀⌊⌋∝≈≡∈ℝ⇒")  # signs of mathematics that have no meaning here
 IGNORED_OPTIONS = frozenset({
     "keepdims", "keepdim", "keep_dims", "dtype", "out", "full_matrices", "lower", "device", "requires_grad", "reduction",
     "order", "sym_pos", "assume_a", "optimize", "name", "where", "hermitian", "precision"})
@@ -77,6 +78,11 @@ class Cursor:
                 + (f": {wanted}" if wanted else f" after `{self.shown(before)}`" if self.i else ""),
                 (before.start, before.end),
             )
+        if token.kind == "op" and token.text in ("...", "…"):
+            self.fail("unexpected-token", "an ellipsis can't be read: write a sum with an index, as in `sum(i=1..n, x_i)`",
+                      (token.start, token.end))
+        if token.kind == "op" and token.text in FOREIGN:
+            self.fail("unsupported-notation", f"`{self.shown(token)}` isn't part of the language", (token.start, token.end))
         self.fail(
             "unexpected-token",
             f"`{self.shown(token)}` is unexpected here" + (f": {wanted}" if wanted else ""),
@@ -136,7 +142,7 @@ class Calls(Cursor):
             "unexpected-token",
             "`∇` needs a function: the derivative is asked for by the command",
             (token.start, token.end),
-            "leave out the `∇`",
+            None if after.kind == "end" else "leave out the `∇`",
         )
 
     def argument(self) -> Node:
@@ -242,6 +248,9 @@ class Calls(Cursor):
         args: list[Node] = []
         options: dict[str, Node] = {}
         while not (self.at(")") and not args and not options):
+            if self.at(":"):
+                at = self.tokens[self.i]
+                self.fail("unsupported-notation", "indexing isn't part of the language", (at.start, at.end))
             now, after = self.tokens[self.i], self.tokens[self.i + 1] if self.i + 1 < len(self.tokens) else self.tokens[self.i]
             if self.at(",") or self.at(")"):
                 self.fail("unexpected-token", f"an argument of `{self.shown(token)}` is missing", (opener.start, now.end))
@@ -453,6 +462,8 @@ class Calls(Cursor):
             self.fail("unexpected-token", "the sum has no index: write `sum(i=1..n, …)`", (token.start, token.end))
         if upper is None:
             upper = Node("symbol", (), self.fresh_bound(), (token.start, token.end))
+        if self.tokens[self.i].kind == "end":
+            self.fail("unexpected-end", "there is nothing to sum", (token.start, token.end))
         body = self.expression(UNARY)
         return make("sumover", (lower, upper, body), (token.start, body.span[1]), index.text)
 

@@ -153,13 +153,32 @@ class Expression(Calls):
             if (not bracketed and not number) or left.op in ("hadamard", "quotient"):
                 rest = self.expression(PRODUCT)
                 a, b, c = self.slice(left), self.slice(right), self.slice(rest)
+                divisors = [(f"({a} / {b}) {c}", right)]
+                divisor, factors = right, self.factors(rest)
+                for k, factor in enumerate(factors):
+                    divisor = make("mul", (divisor, factor), (right.span[0], factor.span[1]))
+                    after_it = self.source[factor.span[1] : rest.span[1]].strip()
+                    if self.guess.kind(divisor) == "number" or k + 1 == len(factors):
+                        divisors.append((f"{a} / ({self.source[slice(*divisor.span)]}) {after_it}".strip(), divisor))
+                        break
+                advice = [f"`{text}`" for text, divisor in divisors if self.guess.kind(divisor) in ("number", "column", "")
+                          and (divisor.op == "symbol" or self.guess.kind(divisor) != "column") and len(text) < 60]
                 self.fail(
                     "ambiguous-quotient",
                     f"`{a} / {b} {c}` can be read in two ways",
                     (left.span[0], rest.span[1]),
-                    f"write `({a} / {b}) {c}` or `{a} / ({b} {c})`",
+                    f"write {' or '.join(advice)}" if advice else None,
                 )
         return node
+
+    @staticmethod
+    def factors(node: Node) -> list[Node]:
+        """The factors of a product from left to right."""
+        found: list[Node] = []
+        while node.op == "mul" and len(found) < 20:
+            node, last = node.args
+            found.append(last)
+        return [node, *reversed(found)]
 
     def slice(self, node: Node) -> str:
         text = self.source[node.span[0] : node.span[1]]
@@ -610,9 +629,15 @@ class Expression(Calls):
         if token.kind in ("name", "num", "func", "word") or token.text in ("*", "∞", "∑"):
             if token.text in NORMS:
                 return token.text, None
-            if token.kind == "num" or (token.kind == "name" and len(token.text) == 1 and token.text.islower()):
+            alone = self.tokens[self.i].kind != "name" or self.tokens[self.i].start > token.end
+            if token.kind == "num" or (token.kind == "name" and len(token.text) == 1 and token.text.islower() and alone):
                 return token.text, None
-            if token.kind == "name":
+            if token.kind == "name" and self.tokens[self.i].kind == "name" and self.tokens[self.i].start == token.end:  # _foo
+                end = self.i
+                while self.tokens[end].kind == "name" and self.tokens[end].start == self.tokens[end - 1].end:
+                    end += 1
+                token = token._replace(end=self.tokens[end - 1].end)
+            elif token.kind == "name":
                 return "weight", self.symbol(token)
         if token.kind == "made":
             return "weight", token.value

@@ -593,6 +593,8 @@ class Names:
 def _near(word: str, cutoff: float) -> str | None:
     """The known function that looks most like the word."""
     found = difflib.get_close_matches(word, [n for n in LANGUAGE_FUNCTIONS if len(n) > 1], 1, cutoff)
+    if not found and len(word) > 2:     # two letters swapped
+        found = [n for n in LANGUAGE_FUNCTIONS if len(n) == len(word) and sorted(n) == sorted(word)]
     return LANGUAGE_FUNCTIONS[found[0]] if found else None
 
 

@@ -89,8 +89,8 @@ def is_numpy(tokens: Sequence[Token], known: frozenset[str]) -> bool:
                     or (tokens[i - 1].text in MODULES
                     and _Python.operation(after))
                     or (tokens[i - 1].text == "F" and after.isidentifier() and tokens[i + 2].text in ("(", "_") and len(after) > 1)
-                    or (after in METHODS
-                    and tokens[i + 2].text == "(")
+                    or (tokens[i + 2].text == "("
+                    and (after in METHODS or (len(after) > 2 and after.islower())))
                 ):
                     return True
         elif token.kind == "word":
