@@ -33,45 +33,64 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 from fuzz import TooSlow, limit
 
 import matcalc
 from matcalc.errors import MatcalcError
 from matcalc.language import parser, shapes
 from matcalc.language.spellings import SYNTAXES
-from matcalc.output.diagnostic import WIDTH, render
+from matcalc.output.diagnostic import render
 
+HERE = Path(__file__).resolve().parent
 SECONDS = 2.0
 MEMORY = 1 << 30
 LANGUAGE = str(HERE.parent / "matcalc" / "language")
 FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.remove", "os.rename", "os.mkdir", "subprocess.Popen", "socket.connect",
              "pickle.find_class", "ctypes.dlopen", "shutil.rmtree")
 
-TOKENS = [*"AXxTbnIe12 ()[]{}'^_.*/+-|,;:=\\&$%@<>~!?#\"`‖ᵀΣ⊙⊘⊗∑∇∈ℝ²₁𝟏†√½→↦\n\t", "||", ".*", "./", ".^", ".+", "**", "^T", "^-1", "tr(", "det(", "log(",
-          "exp(", "sum(", "norm(", "f(", "f.(", "softmax(", "inv(", "diag(", "vec(", "np.", "np.sum(", ".T", ".sum(", "axis=0", "@ ", "\\frac{", "\\sqrt{",
-          "\\left", "\\right", "\\|", "\\top", "\\mathbf{", "\\text{", "\\sum_{i=1}^n ", "\\begin{bmatrix}", "\\end{bmatrix}", "\\\\", "\\operatorname{",
-          "\\in", "\\mathbb{R}", "\\min_", "\\log", "\\alpha", "\\hat ", "X: m×n", "x_i", "sum(i=1..n, ", "where ", "lambda x: ", "def f(x):", "return ",
+TOKENS = [*"AXxTbnIe12 ()[]{}'^_.*/+-|,;:=\\&$%@<>~!?#\"`‖ᵀΣ⊙⊘⊗∑∇∈ℝ²₁𝟏†√½→↦\n\t", "||", ".*", "./", ".^", ".+", "**", "^T", "^-1", "tr(", "det(",
+    "log(",
+          "exp(", "sum(", "norm(", "f(", "f.(", "softmax(", "inv(", "diag(", "vec(", "np.", "np.sum(", ".T", ".sum(", "axis=0", "@ ", "\\frac{",
+          "\\sqrt{",
+          "\\left", "\\right", "\\|", "\\top", "\\mathbf{", "\\text{", "\\sum_{i=1}^n ", "\\begin{bmatrix}", "\\end{bmatrix}", "\\\\",
+          "\\operatorname{",
+          "\\in", "\\mathbb{R}", "\\min_", "\\log", "\\alpha", "\\hat ", "X: m×n", "x_i", "sum(i=1..n, ", "where ", "lambda x: ", "def f(x):",
+          "return ",
           "%*%", "Trace(", "vector(1)", "[A B; C D]", "W^{(1)}", "1_m", "e_i", "I_n", "K(m,n)", "dexpm(", "1/2", "0.5", "1e5", "pi", "Tr[", "].",
           "\\newcommand{", "\\def\\x{", "x.shape[0]", "len(", "[:, None]", "torch.", "F.", "\\nabla_x", "\\partial", "^\\dagger", "^{1/2}", "= 0"]
-LOOKALIKES = {"A": "АΑ𝐀Ａ", "B": "ВΒ𝐁", "X": "ХΧ𝐗", "x": "хⅹ𝐱ｘ×", "a": "аɑ𝐚", "e": "еℯ𝐞", "T": "ТΤ⊤⟙ᵀ", "n": "ոｎⁿ", "o": "оο∘", "-": "−–—‐﹣", "'": "’′´ʼ",
-              "*": "∗⋆×·•", "|": "∣｜ǀ│", "=": "＝≡≔", "(": "（❨", ")": "）❩", "/": "∕⁄／", " ": "\u00a0\u2009\u3000\u200b", "^": "＾ˆ", "1": "１𝟏¹₁l", "+": "＋"}
+LOOKALIKES = {"A": "АΑ𝐀Ａ", "B": "ВΒ𝐁", "X": "ХΧ𝐗", "x": "хⅹ𝐱ｘ×", "a": "аɑ𝐚", "e": "еℯ𝐞", "T": "ТΤ⊤⟙ᵀ", "n": "ոｎⁿ", "o": "оο∘", "-": "−–—‐﹣",
+    "'": "’′´ʼ",
+              "*": "∗⋆×·•", "|": "∣｜ǀ│", "=": "＝≡≔", "(": "（❨", ")": "）❩", "/": "∕⁄／", " ": "\u00a0\u2009\u3000\u200b", "^": "＾ˆ",
+         "1": "１𝟏¹₁l",
+              "+": "＋"}
 INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u202e\u0302\u0304\u20d7\ufe0f\x00\x07\x1b\x85\u2028"
-NESTS = [("(", ")"), ("[", "]"), ("{", "}"), ("⟨", ",x⟩"), ("|", "|"), ("||", "||"), ("f(", ")"), ("tanh(W ", ")"), ("\\frac{1}{", "}"), ("\\sqrt{", "}"),
-         ("\\left(", "\\right)"), ("-", ""), ("√", ""), ("log ", ""), ("\\hat", ""), ("\\mathbf{", "}"), ("x^{", "}"), ("x^", ""), ("e^(", ")"), ("x_{", "}"),
-         ("\\begin{bmatrix}", "\\end{bmatrix}"), ("$", "$"), ("\\text{", "}"), ("np.sum(", ")"), ("sum(i=1..n, ", ")"), ("∑_i ", ""), ("∇", ""), ("\\frac", ""),
+NESTS = [("(", ")"), ("[", "]"), ("{", "}"), ("⟨", ",x⟩"), ("|", "|"), ("||", "||"), ("f(", ")"), ("tanh(W ", ")"), ("\\frac{1}{", "}"), ("\\sqrt{",
+    "}"),
+         ("\\left(", "\\right)"), ("-", ""), ("√", ""), ("log ", ""), ("\\hat", ""), ("\\mathbf{", "}"), ("x^{", "}"), ("x^", ""), ("e^(", ")"),
+         ("x_{", "}"),
+         ("\\begin{bmatrix}", "\\end{bmatrix}"), ("$", "$"), ("\\text{", "}"), ("np.sum(", ")"), ("sum(i=1..n, ", ")"), ("∑_i ", ""), ("∇", ""),
+         ("\\frac", ""),
          ("{x \\over ", "}"), ("`", "`"), ('"', '"'), ("**", "**"), ("inv(", ")"), ("lambda x: ", ""), ("x'", ""), ("Tr[", "]")]
-UNITS = ["x", "ŷ", "𝐱", "x + ", "A B ", "x' ", "‖x‖ ", "\\alpha ", "\\frac12", "np.exp(x) + ", "h = h + x\n", "X: m×n; ", "9", "½", "²", "é", "x_1 ", "f(x) ", ",", "\\\\ ",
-         "&", "\n", " ", "\u200b", "\u0302", "?", ".", "$x$ ", "\\sum_i x_i + ", "Σ_i x_i + ", "where ", "A .* ", "x @ ", "\\text{ab} ", "T", "\\in ", "∈ ", "[x; ", "% x\n", "# x\n"]
-FORMATS = ["%s%s%n", "{0.__class__}", "{x!r:>{width}}", "${jndi:x}", "\x1b[31mred\x1b[0m", "\\x41", "\\u0041", "../../etc/passwd", "<script>alert(1)</script>", "'; DROP TABLE x; --",
-           "$(touch /tmp/pwned)", "`touch /tmp/pwned`", "{{7*7}}", "%(x)s", "\r\n\r\n", "\x00", "NaN", "inf", "1e400", "-0", "0x10", "1_000", "1__0", "0/0", "[bold]x[/bold]",
-           "\\input{/etc/passwd}", "\\write18{ls}", "\\def\\x{\\x\\x}\\x", "\\newcommand{\\x}{\\x\\x}\\x", "x" * 50 + "²" * 50, "10^10^10^10", "X^999999999", "x^(1/0)", "2^-1e9",
+UNITS = ["x", "ŷ", "𝐱", "x + ", "A B ", "x' ", "‖x‖ ", "\\alpha ", "\\frac12", "np.exp(x) + ", "h = h + x\n", "X: m×n; ", "9", "½", "²", "é",
+    "x_1 ", "f(x) ", ",", "\\\\ ",
+         "&", "\n", " ", "\u200b", "\u0302", "?", ".", "$x$ ", "\\sum_i x_i + ", "Σ_i x_i + ", "where ", "A .* ", "x @ ", "\\text{ab} ", "T",
+         "\\in ", "∈ ", "[x; ", "% x\n", "# x\n"]
+FORMATS = ["%s%s%n", "{0.__class__}", "{x!r:>{width}}", "${jndi:x}", "\x1b[31mred\x1b[0m", "\\x41", "\\u0041", "../../etc/passwd",
+    "<script>alert(1)</script>", "'; DROP TABLE x; --",
+           "$(touch /tmp/pwned)", "`touch /tmp/pwned`", "{{7*7}}", "%(x)s", "\r\n\r\n", "\x00", "NaN", "inf", "1e400", "-0", "0x10", "1_000",
+           "1__0", "0/0", "[bold]x[/bold]",
+           "\\input{/etc/passwd}", "\\write18{ls}", "\\def\\x{\\x\\x}\\x", "\\newcommand{\\x}{\\x\\x}\\x", "x" * 50 + "²" * 50, "10^10^10^10",
+           "X^999999999", "x^(1/0)", "2^-1e9",
            "eye(999999999999)", "ones(10^9, 10^9)", "kron(" * 30 + "A", "sum(i=1..10^9, x_i)"]
-PYTHON = ["__import__('os').system('touch /tmp/pwned')", "open('/tmp/pwned','w').write('x')", "exec('1')", "eval(input())", "(lambda: 1/0)()", "x.__class__.__mro__[1].__subclasses__()",
-          "[].append(1)", "globals()['x']", "sympy.sympify('1+1')", "import os; os.remove('x')", "print(1)", "raise SystemExit", "exit()", "quit()", "getattr(x, '__dict__')",
-          "f'{x}'", "np.load('x', allow_pickle=True)", "pickle.loads(b'x')", "while True: pass", "del x", "assert 0", "yield x", "async def f(): pass", "x if y else z",
-          "for i in range(9): x", "def f(x):\n  return f(x)", "lambda: (yield)", "class X: pass", "@x\ndef f(): pass", "x := 1", "*x, y = z", "breakpoint()", "help()", "9**9**9**9"]
+PYTHON = ["__import__('os').system('touch /tmp/pwned')", "open('/tmp/pwned','w').write('x')", "exec('1')", "eval(input())", "(lambda: 1/0)()",
+    "x.__class__.__mro__[1].__subclasses__()",
+          "[].append(1)", "globals()['x']", "sympy.sympify('1+1')", "import os; os.remove('x')", "print(1)", "raise SystemExit", "exit()", "quit()",
+          "getattr(x, '__dict__')",
+          "f'{x}'", "np.load('x', allow_pickle=True)", "pickle.loads(b'x')", "while True: pass", "del x", "assert 0", "yield x",
+          "async def f(): pass", "x if y else z",
+          "for i in range(9): x", "def f(x):\n  return f(x)", "lambda: (yield)", "class X: pass", "@x\ndef f(): pass", "x := 1", "*x, y = z",
+          "breakpoint()", "help()", "9**9**9**9"]
 
 
 def seeds() -> list[str]:

@@ -23,6 +23,7 @@ DOT = (NUMPY, "·", "⋅", "cdot", "dot")     # Node.value of a product written 
 
 
 REDUCED = frozenset(("sum", "mean", "max", "min", "logsumexp", "var", "std"))
+ENTRYWISE = frozenset(("neg", "div", "hadamard", "quotient", "hpower", "bmul", "bdiv"))
 LAST = -1       # the last axis
 ADDS = frozenset(("add", "sub", "badd", "bsub"))
 MAKERS = frozenset(("eye", "ones", "zeros", "commutation", "elimination", "unvec", "im2col", "col2im"))
@@ -506,13 +507,13 @@ def unfit(code: str, node: Node, message: str, args: Sequence[Shape], place: int
 
 
 def oriented(node: Node) -> bool:
-    """Whether an operand of a broadcast is a row or column by its making (`s[:, None]`, a sum along an axis), not a vector with one axis."""
+    """Whether an operand is a row or column by its making (`s[:, None]`, a sum along an axis), not a vector with one axis."""
     stack, count = list(node.args), 0
     while stack and count < 50:
         x, count = stack.pop(), count + 1
         if x.op == "column" or (x.op in REDUCED and x.value is not None):
             return True
-        if x.op in ADDS or x.op in ("neg", "div", "hadamard", "quotient", "hpower", "bmul", "bdiv") or (x.op in TABLE and TABLE[x.op].entrywise):
+        if x.op in ADDS or x.op in ENTRYWISE or (x.op in TABLE and TABLE[x.op].entrywise):
             stack += x.args
     return False
 
@@ -556,6 +557,7 @@ FORMS: dict[str, Callable[[Pass, Node, list[Shape]], Shape]] = {
     "mul": Pass.mul, "div": Pass.div, "power": Pass.power, "neg": Pass.same, "let": Pass.same, "d": Pass.same,
     "bars": Pass.bars, "norm": Pass.norm, "norm2": Pass.norm, "transpose": Pass.transpose, "norm1": Pass.vectornorm,
     "norminf": Pass.vectornorm, "pnorm": Pass.vectornorm, "inner": Pass.inner, "blocks": Pass.blocks,
-    "sumover": Pass.sumover, "sizeof": Pass.sizeof, "diag": Pass.diag, "root": Pass.root, "column": Pass.same, "unknown": Pass.unknown, "unvec": Pass.unvec, "im2col": Pass.im2col, "col2im": Pass.col2im,
+    "sumover": Pass.sumover, "sizeof": Pass.sizeof, "diag": Pass.diag, "root": Pass.root, "column": Pass.same, "unknown": Pass.unknown,
+    "unvec": Pass.unvec, "im2col": Pass.im2col, "col2im": Pass.col2im,
     "max": Pass.reduction, "min": Pass.reduction, "logsumexp": Pass.reduction, "var": Pass.reduction, "std": Pass.reduction,
 }

@@ -17,8 +17,8 @@ from matcalc.language.evidence import WORDS
 from matcalc.language.families import Member, Stacked, Unstackable, member
 from matcalc.language.fitting import DOT, MAKERS, Context, Pass, axis_of, children, is_number, is_vector, is_zero, oriented, size_of_node
 from matcalc.language.size import NUMBER, ONE, Shape, Size, shape_text
-from matcalc.language.spellings.library import ROWWISE
 from matcalc.language.source import excerpt
+from matcalc.language.spellings.library import ROWWISE
 from matcalc.language.syntax import Node, postorder
 from matcalc.language.tokens import NUMPY
 from matcalc.language.unify import fresh_names, is_free
@@ -329,6 +329,10 @@ def _axis(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape]
     return Node(node.op, args, axis_of(node, shapes[0]), node.span)
 
 
+def _first(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    return args[0]
+
+
 def _sizeof(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
     """`X.shape[0]`, `len(x)`, `numel(X)`: a size, or the product of both."""
     rows, cols = (_known(r, node, size) for size in shapes[0])
@@ -493,5 +497,6 @@ REWRITES: dict[str, Rewrite] = {
     "norm1": _vectornorm, "norminf": _vectornorm, "pnorm": _vectornorm, "mul": _mul, "inner": _inner, "badd": _broadcast,
     "bsub": _broadcast, "bmul": _broadcast, "bdiv": _broadcast, "blocks": _blocks, "sum": _axis, "mean": _axis, "softmax": _axis,
     "max": _axis, "min": _axis, "logsumexp": _axis, "var": _axis, "std": _axis,
-    "sumover": _sumover, "diag": _diag, "root": _root, "column": lambda r, node, args, shapes, shape, table: args[0], "sizeof": _sizeof, "exp": _exp, "log": _log, "pinv": _pinv,
+    "sumover": _sumover, "diag": _diag, "root": _root, "column": _first, "sizeof": _sizeof,
+    "exp": _exp, "log": _log, "pinv": _pinv,
 }

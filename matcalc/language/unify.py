@@ -125,8 +125,8 @@ class Solver:
     def guess(self, a: Size, b: Size, node: Node) -> None:
         """Equate two products factor by factor, two sums term by term, in the order of their names."""
         if len(a.terms) == len(b.terms) > 1:        # [A, B; C, D] is square if A and D are
-            for x, y in zip(a.terms, b.terms, strict=True):
-                self.unify(Size((x,)), Size((y,)), node)
+            for one, other in zip(a.terms, b.terms, strict=True):
+                self.unify(Size((one,)), Size((other,)), node)
         if len(a.terms) == len(b.terms) == 1 and len(a.names) == len(b.names):
             for x, y in zip(a.names, b.names, strict=True):
                 self.unify(name_size(x), name_size(y), node)

@@ -18,7 +18,8 @@ MATLAB_FUNCTIONS = {
     "quad_form": "quad_form", "repmat": "repmat", "log_det": "logdet", "log_sum_exp": "logsumexp", "norm_nuc": "nuclear",
     "quad_over_lin": "quad_over_lin", "square": "square", "matrix_frac": "matrix_frac", "sumsqr": "sumsqr", "sumsq": "sumsq",
     "ctranspose": "transpose", "adjoint": "adj", "eig": "eigvals", "heaviside": "step", "logsig": "sigmoid", "pos": "relu",
-    "square_pos": "square_pos", "inv_pos": "inv_pos", "horzcat": "horzcat", "vertcat": "vertcat", "rms": "rms", "numel": "entries", "length": "rows", "size": "size"}
+    "square_pos": "square_pos", "inv_pos": "inv_pos", "horzcat": "horzcat", "vertcat": "vertcat", "rms": "rms", "numel": "entries",
+    "length": "rows", "size": "size"}
 MATLAB_MARKS = frozenset(
     {"vector", "matrix", "bsxfun", "repmat", "mtimes", "sum_square", "sumsqr", "rdivide", "mldivide", "numel"}
 )
@@ -30,7 +31,8 @@ JULIA_MARKS = frozenset({"abs2", "opnorm", "Diagonal", "dims", "logabsdet", "Lin
 R_FUNCTIONS = {
     "t": "transpose", "solve": "r_solve", "crossprod": "crossprod", "tcrossprod": "tcrossprod", "colSums": "colSums",
     "rowSums": "rowSums", "colMeans": "colMeans", "rowMeans": "rowMeans", "plogis": "sigmoid", "outer": "outer",
-    "ginv": "pinv", "chol2inv": "inv", "kronecker": "kron", "determinant": "logdet", "nrow": "rows", "ncol": "cols", "length": "entries", "NROW": "rows", "NCOL": "cols"}
+    "ginv": "pinv", "chol2inv": "inv", "kronecker": "kron", "determinant": "logdet", "nrow": "rows", "ncol": "cols", "length": "entries",
+    "NROW": "rows", "NCOL": "cols"}
 R_OPERATORS = frozenset({"%*%", "%o%", "%O%"})
 R_MARKS = frozenset({"crossprod", "tcrossprod", "colSums", "rowSums", "colMeans", "rowMeans"})
 REDUCTIONS = frozenset({"sum", "mean", "var", "std", "softmax", "max", "min"})

@@ -44,7 +44,8 @@ PYTHON_FUNCTIONS = {
     "sum_entries": "np_sum", "norm1": "norm1", "norm2": "norm2", "Minimize": "same", "Maximize": "same", "atleast_2d": "same",
     "Matrix": "same", "neg": "negative", "adjugate": "adj", "frobenius_norm": "norm", "solve_triangular": "solve",
     "lstsq": "lstsq", "permute": "transpose", "adjoint": "transpose", "tril": "lower", "triu": "upper", "diff": "first",
-    "Derivative": "first", "einsum": "einsum", "len": "rows", "float64": "same", "float32": "same", "float16": "same", "Variable": "same", "constant": "same",
+    "Derivative": "first", "einsum": "einsum", "len": "rows", "float64": "same", "float32": "same", "float16": "same", "Variable": "same",
+    "constant": "same",
     "Parameter": "same", "asmatrix": "same", "as_tensor": "same", "from_numpy": "same", "clip": "clamp", "clip_by_value": "clamp",
     "normalize": "np_normalize", "l2_normalize": "np_normalize", "numel": "entries", "nll": "cross_entropy",
     "softmax_cross_entropy_with_logits": "tf_cross_entropy", "sigmoid_cross_entropy_with_logits": "tf_bce"}
