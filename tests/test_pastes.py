@@ -85,6 +85,9 @@ SAID_OF_SHAPES = [
     (r"x^\dagger A x", "", "† of a vector was read as the transpose"),
     ("|Ax-b|", "", "|Ax-b| is read as a norm"),
     (r"\sum_{i=1}^m (a_i^\top x - b_i)^2", "A: m×n, b: m, x: n", "a_i was read as row i of A"),
+    (r"\theta^\top x", "", "read theta as a column vector: nothing else fits"),
+    (r"(\mu_1 - \mu_2)^\top (\mu_1 - \mu_2)", "", "read mu_1 as a column vector and mu_2 as a column vector: nothing else fits"),
+    (r"\sum_{i \in B} x_i", "", "the sum over i \\in B was read as one over all indices"),
     ("(1/m) ||A X - Y||^2", "", "read m as a number: nothing else fits"),
 ]
 

@@ -5,6 +5,7 @@ The part of the grammar that knows the operation table; `grammar` is the rest of
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import cache
@@ -18,6 +19,7 @@ from matcalc.language.tokens import CLOSERS, MAX_NESTING, Token
 from matcalc.terms.operations import TABLE
 
 ADDITIVE, COLON, UNARY, PRODUCT, JUXTAPOSED = 10, 15, 20, 30, 40
+INVERSES = {"sin": "asin", "cos": "acos", "tan": "atan", "exp": "log", "log": "exp", "asin": "sin", "acos": "cos", "atan": "tan"}
 FOREIGN = frozenset("∏∫⊕∀⌊⌋∝≈≡∈ℝ⇒")  # signs of mathematics that have no meaning here
 IGNORED_OPTIONS = frozenset({
     "keepdims", "keepdim", "keep_dims", "dtype", "out", "full_matrices", "lower", "device", "requires_grad", "reduction",
@@ -48,6 +50,8 @@ class Cursor:
         self.bars: list[str] = []
         self.guess = guess  # one for the whole program, whose statements share nodes
         self.lone_t: bool | None = None  # whether the letter t only occurs as an exponent
+        self.t_bound: bool | None = None  # whether T is the bound of a sum
+        self.indices: list[str] = []  # of the sums around this place
         self.bound: str | None = None  # the upper bound of sums that name none
         self.notes: list[str] = []
         self.glued: Node | None = None  # the product just made by juxtaposition, if nothing closed it
@@ -134,6 +138,9 @@ class Calls(Cursor):
                     self.operand(self.tokens[self.i])
             self.notes.append("the ∇ in front was left out: the variable is given by --wrt")
             return self.expression(UNARY)
+        if after.kind == "op" and after.text == "(":
+            self.notes.append("the ∇ in front was left out: the variable is given by --wrt")
+            return self.expression(UNARY)
         if after.kind == "func" and after.value is not None:
             return self.call(Token("func", "∇" + after.text, token.start, after.end, after.value))
         if after.kind == "name" and self.tokens[self.i + 1].text == "(":
@@ -179,6 +186,13 @@ class Calls(Cursor):
             self.unexpected(opener, "`(` is expected")
         else:
             node = self.bare_call(token, opener)
+        if raised is not None and raised[0] == "power" and raised[1].value == -1 and TABLE.get(token.text) is not None and \
+                TABLE[token.text].entrywise:
+            inverse = INVERSES.get(token.text)
+            if inverse is None:
+                self.fail("unsupported-notation", f"`{token.text}` to the power −1 can be read in two ways", (token.start, opener.start))
+            self.notes.append(f"{token.text} to the power −1 was read as {inverse}")
+            return make(inverse, node.args, node.span)
         if raised is not None:
             node = self.power(node, *raised)
         return node
@@ -432,6 +446,10 @@ class Calls(Cursor):
                     if self.at("..") or self.at("..."):
                         self.i += 1
                         upper = self.expression(0)
+                    if not self.at(CLOSERS[opener.text]) and self.tokens[self.i].kind == "op":
+                        sign = self.tokens[self.i]
+                        self.fail("unsupported-notation", "a sum goes over one index, from a bound to a bound", (sign.start, sign.end),
+                                  None if sign.text != "," else "write one sum for each index, as in `sum(i=1..m, sum(j=1..n, x_i' y_j))`")
                     self.expect(CLOSERS[opener.text])
             elif now.kind == "sub" and index is None:
                 self.i += 1
@@ -464,8 +482,22 @@ class Calls(Cursor):
             upper = Node("symbol", (), self.fresh_bound(), (token.start, token.end))
         if self.tokens[self.i].kind == "end":
             self.fail("unexpected-end", "there is nothing to sum", (token.start, token.end))
+        self.indices.append(index.text)
         body = self.expression(UNARY)
+        self.single_indices(body)
+        self.indices.pop()
         return make("sumover", (lower, upper, body), (token.start, body.span[1]), index.text)
+
+    def single_indices(self, body: Node) -> None:
+        """Members of families have one index: `a_ij` and `x_{i-1}` can't be told from other names."""
+        for node in postorder([body], lambda n: n.args):
+            if node.op != "symbol" or node.value in self.known:
+                continue
+            _, mark, index = node.value.rpartition("_")
+            shifted = re.fullmatch(r"(\w)[pm]\d+", index)
+            if mark and len(index) > 1 and (all(c in self.indices for c in index) or (shifted and shifted[1] in self.indices)):
+                self.fail("unsupported-notation", "a member of a sum has one index" + (", as it stands below the sum" if shifted else ""),
+                          node.span, None if shifted else "write the double sum as a product of matrices, such as `x' A x`")
 
     def fresh_bound(self) -> str:
         """The bound of a sum that names none: n, N or m if the text has it, else n."""

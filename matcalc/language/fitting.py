@@ -290,6 +290,8 @@ class Pass:
 
     def mul(self, node: Node, args: list[Shape]) -> Shape:
         a, b = args
+        if node.value == NUMPY and any(self.assumed_number(x, s) for x, s in zip(node.args, args, strict=True)):
+            raise unfit("not-a-number", node, "`@` multiplies arrays, and this is a number", args, int(is_number(b)))
         if a[0].is_one and a[1].is_one:
             return b
         if b[0].is_one and b[1].is_one:
@@ -328,8 +330,18 @@ class Pass:
 
     def never_by_evidence(self, node: Node, args: list[Shape], why: str) -> None:
         """A letter isn't made a number only to be transposed, or to take its norm."""
-        if self.switches and is_number(args[0]) and node.args[0].op == "symbol" and node.args[0].value in self.switches:
+        if self.assumed_number(node.args[0], args[0]):
             raise unfit("not-a-number", node, why, args, 0)
+
+    def assumed_number(self, node: Node, shape: Shape) -> bool:
+        """Whether a letter is a number only by evidence or convention, so that it could be an array."""
+        if is_number(shape) and node.op in ("add", "sub", "neg"):       # (μ_1 − μ_2)ᵀ
+            return all(self.assumed_number(a, self.shapes[a]) for a in node.args)
+        if not is_number(shape) or node.op != "symbol":
+            return False
+        name, context = node.value, self.context
+        return name in self.switches or not (name in context.declared or name in context.size_names or name in context.indices
+                                             or name in context.kinds or member(name, context.indices, context.declared))
 
     # ---- forms with a meaning by shape ----
 

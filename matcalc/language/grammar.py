@@ -275,7 +275,7 @@ class Expression(Calls):
             self.i += 1
             exponent = self.exponent(of_e=True)[1]
             return Node("exp", (exponent,), "e", (span[0], exponent.span[1]))
-        if name == "T":
+        if name == "T" and not self.counts_to_t():
             self.fail(
                 "bare-transpose",
                 "`T` is the transpose here, not a matrix",
@@ -283,6 +283,15 @@ class Expression(Calls):
                 "write `A'` or `A^T` for a transpose, `T_0` for a matrix named T",
             )
         return Node("symbol", (), name, span)
+
+    def counts_to_t(self) -> bool:
+        """Whether T is the bound of a sum, `Σ_{t=1}^T`, and so a number."""
+        if self.t_bound is None:
+            self.t_bound = any(
+                t.text == "T" and t.kind == "name" and self.raised(i) and any(
+                    s.text in ("∑", "sum") for s in self.tokens[max(0, i - 12) : i])
+                for i, t in enumerate(self.tokens))
+        return self.t_bound
 
     def number(self, token: Token) -> Node:
         """A number literal; `1/2` is one number."""

@@ -16,12 +16,13 @@ from matcalc.language.grammar import Expression
 from matcalc.language.guess import Guess
 from matcalc.language.spellings import SYNTAXES, respell
 from matcalc.language.spellings.plain import Names, memberships
-from matcalc.language.spellings.prose import framed, unsigned
+from matcalc.language.spellings.prose import framed, unconstrained, unsigned
 from matcalc.language.syntax import Node
 from matcalc.language.tokens import BARS, CLOSERS, MAX_LENGTH, MAX_NESTING, Token, declaration_at, tokenize, words
 
 PROPERTIES = words("""
     scalar symmetric skew spd psd diagonal orthogonal invertible lower upper positive nonzero unit simplex onehot integer""")
+COMPARISONS = frozenset({"<", ">", "<=", ">=", "!="})
 _NEVER_AFTER = frozenset({"+", "*", "@", "/", ".*", "./", ".^", ".+", "⊗", "^", ")", "]", "}", "=", ":=", ","})
 _ALWAYS_BEFORE = frozenset({"+", "-", "*", "@", "/", ".*", "./", ".^", ".+", ".-", "⊗", "^", "=", ":=", ",", "\\"})
 
@@ -58,6 +59,8 @@ def parse(
         tokens, used, notes = respell(raw, text, known, syntax)
         if any(t.text == "→" or t.text == "↦" for t in tokens):
             tokens = unsigned(tokens, left_out)
+        if used != "latex" and any(t.text in COMPARISONS and t.kind == "op" for t in tokens):
+            tokens = unconstrained(tokens, left_out)
         if used != "latex" and any(t.text == "∈" for t in tokens):
             tokens = memberships(tokens)
         return _Program(text, tokens, known, rule, frozenset(functions), used).read((*notes, *left_out))

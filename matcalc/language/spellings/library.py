@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from matcalc.language.syntax import Node, Span
+from matcalc.language.tokens import NUMPY
 
 ROWWISE = "rows"    # Node.value of a softmax that is one of each row, if its argument is a matrix
 RENAMED: dict[str, str] = {
@@ -92,6 +93,12 @@ def _product(c: Call) -> Node:
         node = c.node("mul", node, arg, value="·")
     assert isinstance(node, Node)
     return node
+
+
+def _numpy_product(c: Call) -> Node:
+    """The product of arrays with one or two axes."""
+    node = _product(c)
+    return Node("mul", node.args, NUMPY, node.span) if len(c.args) == 2 and node.op == "mul" else node
 
 
 def _fold(op: str) -> Build:
@@ -365,6 +372,10 @@ def _unary(build: Callable[[Call, Node], Node]) -> Build:
     return lambda c: build(c, *c.need(1))
 
 
+def _log(base: int) -> Build:
+    return _unary(lambda c, a: c.node("div", c.node("log", a), c.node("log", c.number(base))))
+
+
 def _ones(c: Call) -> Node:
     args = c.args[0].args if len(c.args) == 1 and c.args[0].op == "blocks" else c.args
     return c.apply(c.name, tuple(a for a in args if a.op != "string"))
@@ -386,9 +397,9 @@ def _filled(c: Call) -> Node:
 _SQUARED = _loss(lambda c, a, b: c.node("hpower", c.node("sub", a, b), c.number(2)))
 
 MACROS: dict[str, Build] = {
-    "matmul": _product, "mm": _product, "mv": _product, "bmm": _product, "matvec": _product, "multi_dot": _product,
+    "matmul": _numpy_product, "mm": _numpy_product, "mv": _numpy_product, "bmm": _product, "matvec": _product, "multi_dot": _product,
     "mtimes": _product, "MatMul": _product, "chain_matmul": _product, "linalg_dot": _product, "spmm": _product,
-    "np_dot": _product, "np_inner": lambda c: c.node("inner", *c.need(2)), "multiply": _fold("hadamard"),
+    "np_dot": _numpy_product, "np_inner": lambda c: c.node("inner", *c.need(2)), "multiply": _fold("hadamard"),
     "times": _fold("hadamard"), "HadamardProduct": _fold("hadamard"), "hadamard_product": _fold("hadamard"),
     "np_mul": _fold("hadamard"), "np_add": _fold("add"), "np_sub": _fold("sub"), "divide": _fold("quotient"),
     "true_divide": _fold("quotient"), "rdivide": _fold("quotient"), "np_div": _fold("quotient"), "plus": _fold("badd"),
@@ -420,6 +431,7 @@ MACROS: dict[str, Build] = {
     "rows": _unary(lambda c, a: c.node("sizeof", a, value=0)), "cols": _unary(lambda c, a: c.node("sizeof", a, value=1)),
     "entries": _unary(lambda c, a: c.node("sizeof", a)), "column": _unary(lambda c, a: c.node("column", a)), "linear": _linear, "repmat": _repmat,
     "einsum": _einsum,
+    "log2": _log(2), "log10": _log(10),
     "np_sum": _along("sum"), "np_mean": _along("mean"), "np_var": _along("var"), "np_std": _along("std"),
     "np_logsumexp": _along("logsumexp"), "np_softmax": _along("softmax"), "np_max": _maximum, "np_min": _minimum,
     "maximum": _maximum, "minimum": _minimum, "fmax": _maximum, "fmin": _minimum, "np_norm": _norm, "torch_norm": _norm,

@@ -26,7 +26,8 @@ LONG = 40  # letters in a name
 NORM_WORDS = frozenset({"inf", "fro", "op", "nuc", "spec", "infty", "Fro", "tr", "Inf", "HS"})
 NOT_PLAIN = frozenset({"t", "K", "T"})  # one-letter spellings that are symbols here
 LANGUAGE_FUNCTIONS = {**{name: op for name, op in NAMES.items() if name not in NOT_PLAIN},
-                      "solve": "solve", "norm": "norm", "transpose": "transpose", "norm2": "norm2"}
+                      "solve": "solve", "norm": "norm", "transpose": "transpose", "norm2": "norm2",
+                      "log2": "log2", "log10": "log10"}
 _NO_SPLIT = frozenset({"mu", "nu", "xi", "pi", "Pi", "Xi", "eta", "rho", "tau", "phi", "chi", "psi", "ell", "Phi", "Psi"})
 
 
@@ -270,6 +271,9 @@ class Names:
         parts: list[str] = []
         if word == "sum" and tokens[i].text == "_" and "sum" not in self.known:
             out.append(Token("func", "sum", first.start, end))
+            return i
+        if word == "log" and (tokens[i].text == "_" and tokens[i + 1].text in ("2", "10", "e")) and "log" not in self.known:
+            out.append(Token("func", "log", first.start, end))
             return i
         if first.kind == "letter" and word == "Sigma" and self.is_sum(tokens, i, first):
             out.append(Token("op", "∑", first.start, end))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from matcalc.errors import LanguageError
 from matcalc.language.tokens import CLOSERS, Token, declaration_at, words
 
-LEADS = words("""let find compute calculate evaluate differentiate derive determine gradient derivative jacobian hessian differential what
+LEADS = words("""grad let find compute calculate evaluate differentiate derive determine gradient derivative jacobian hessian differential what
     define consider suppose show please function expression objective minimize minimise maximize maximise""")
 FILLERS = words("the of is a an we have want to partial following cost loss")
 TAILS = words("where with subject such given when wrt assuming whenever for and respectively")
@@ -26,6 +26,7 @@ def framed(tokens: list[Token], source: str, known: frozenset[str]) -> tuple[lis
     _no_control(tokens, source, known)
     if any(t.text == "$" for t in tokens):
         tokens = _formulas(tokens, source, notes)
+    tokens = _quotient(tokens, notes, known)
     start = _lead(tokens, known)
     if start:
         notes.append(f"the words “{source[tokens[0].start:tokens[start - 1].end]}” were left out")
@@ -86,6 +87,40 @@ def _formulas(tokens: list[Token], source: str, notes: list[str]) -> list[Token]
     return [*kept, tokens[-1]]
 
 
+def _quotient(tokens: list[Token], notes: list[str], known: frozenset[str]) -> list[Token]:
+    """`d(x'Ax)/dx` and `∂(x'Ax)/∂x` without the signs of the derivative."""
+    if len(tokens) < 6 or tokens[0].text not in ("d", "∂") or tokens[0].text in known or tokens[1].text != "(":
+        return tokens
+    depth = 0
+    for i, token in enumerate(tokens):
+        if token.kind == "op":
+            depth += (token.text == "(") - (token.text == ")")
+            if i and not depth:
+                below = tokens[i + 1 : -1]
+                name = "".join(t.text for t in below[1:])
+                if below and below[0].text == "/" and len(below) < 8 and name[:1] == tokens[0].text and len(name) > 1:
+                    notes.append(f"the derivative sign by {name[1:]} was left out: the variable is given by --wrt")
+                    return [*tokens[1 : i + 1], tokens[-1]]
+                break
+    return tokens
+
+
+def unconstrained(tokens: list[Token], notes: list[str]) -> list[Token]:
+    """Without what follows a comma and compares, `…, x >= 0`."""
+    depth, comma = 0, -1
+    for i, token in enumerate(tokens):
+        if token.kind == "op":
+            depth += (token.text in CLOSERS) - (token.text in (")", "]", "}", "⟩"))
+            if token.text == "<" and comma < 0 and not depth:       # <a, b>
+                return tokens
+            if token.text == "," and not depth and comma < 0:
+                comma = i
+            elif comma >= 0 and not depth and token.text in ("<=", ">=", "<", ">", "!="):
+                notes.append("what follows the comma was left out")
+                return [*tokens[:comma], *(t for t in tokens[comma:] if t.kind in ("decl", "end"))]
+    return tokens
+
+
 def _lead(tokens: Sequence[Token], known: frozenset[str]) -> int:
     """How many tokens in front are words of a sentence."""
     i = 0
@@ -106,9 +141,12 @@ def _tail(tokens: list[Token], source: str, known: frozenset[str], notes: list[s
     for i, token in enumerate(tokens):
         if token.kind == "op":
             depth += (token.text in CLOSERS) - (token.text in (")", "]", "}", "⟩"))
-        elif token.kind == "word" and not depth and i and token.text in TAILS and token.text not in known:
+        elif token.kind == "word" and not depth and i and token.text not in known and (
+            token.text in TAILS or (token.text == "s" and source.startswith(("s.t.", "s.t ", "s. t."), token.start))
+        ):
             before, after = tokens[i - 1], tokens[i + 1]
-            if before.kind == "newline" or before.end == token.start or after.start == token.end or after.kind in ("end", "newline"):
+            glued = after.start == token.end and token.text != "s"
+            if before.kind == "newline" or before.end == token.start or glued or after.kind in ("end", "newline"):
                 continue
             if before.kind == "op" and before.text in ("+", "-", "*", "/", "="):
                 continue
