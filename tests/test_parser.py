@@ -170,7 +170,7 @@ def test_bars_close_what_they_opened(text: str, meaning: str) -> None:
         ("pi", "", "pi"),
         ("0.5", "", "1/2"),
         ("1e-3", "", "1/1000"),
-        ("e^{-t}", "", "exp(neg(t))"),
+        ("e^{-t}", "", "exp[e](neg(t))"),
         ("A_1 + W₁ - W1", "", "sub(add(A_1, W_1), W_1)"),
     ],
 )

@@ -472,7 +472,7 @@ def test_a_linear_map_has_an_adjoint(text: str, wrt: str, answer: str) -> None:
 
 def test_the_tutorial_names_its_losses_as_it_likes() -> None:
     passed = backprop("y1 = W1 X .+ b1; a1 = g.(y1); y2 = W2 a1 .+ b2; a2 = σ.(y2); E(a2) / m", wrt="W1, W2, b2, X")
-    assert "δ_y2 = ∂e/∂y₂ = δ_a2 ⊙ σ'.(y₂)" in passed.unicode.splitlines()
+    assert "δ_y2 = ∂e/∂y₂ = δ_a2 ⊙ a₂ ⊙ (1 − a₂)" in passed.unicode.splitlines()        # σ is the sigmoid, as the note says
     assert passed.check().ok
 
 

@@ -12,7 +12,7 @@ from matcalc.cli.reading import read
 from matcalc.errors import DeclarationError
 
 if TYPE_CHECKING:
-    from matcalc.language.shapes import Size
+    from matcalc.language.shapes import Size, Typed
     from matcalc.rulebook import load
 
 
@@ -61,8 +61,17 @@ def parse(asked: Options) -> int:
         known = {name: {"shape": kind, "why": why} for name, kind, why in symbols}
         write(json.dumps(written | {"shape": shape, "symbols": known, "notes": typed.notes}))
     else:
-        report.show(report.reading(written, shape, symbols, typed.notes, width=report.width_of(sys.stdout)), sys.stdout)
+        report.show(report.reading(written, shape, symbols, typed.notes, tree=_tree(typed),
+                                   width=report.width_of(sys.stdout)), sys.stdout)
     return OK
+
+
+def _tree(typed: Typed) -> list[tuple[str, str]]:
+    """The operations, indented by their depth, and their shapes."""
+    from matcalc.language.syntax import label, outline
+    from matcalc.output.report import shape_text
+
+    return [("  " * depth + label(node), shape_text(_sizes(typed.shape[node]))) for depth, node in outline(typed.root)]
 
 
 def _sizes(shape: tuple[Size, Size]) -> list[str]:

@@ -5,6 +5,7 @@ The part of the grammar that knows the operation table; `grammar` is the rest of
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import cache
@@ -13,11 +14,13 @@ from typing import NoReturn
 from matcalc.errors import LanguageError, Span
 from matcalc.language.guess import Guess
 from matcalc.language.spellings.library import MACROS, ORDERS, Call
-from matcalc.language.syntax import Node, postorder
+from matcalc.language.syntax import Node, derivative_name, postorder
 from matcalc.language.tokens import CLOSERS, MAX_NESTING, Token
 from matcalc.terms.operations import TABLE
 
 ADDITIVE, COLON, UNARY, PRODUCT, JUXTAPOSED = 10, 15, 20, 30, 40
+INVERSES = {"sin": "asin", "cos": "acos", "tan": "atan", "exp": "log", "log": "exp", "asin": "sin", "acos": "cos", "atan": "tan"}
+FOREIGN = frozenset("∏∫⊕∀⌊⌋∝≈≡∈ℝ⇒")  # signs of mathematics that have no meaning here
 IGNORED_OPTIONS = frozenset({
     "keepdims", "keepdim", "keep_dims", "dtype", "out", "full_matrices", "lower", "device", "requires_grad", "reduction",
     "order", "sym_pos", "assume_a", "optimize", "name", "where", "hermitian", "precision"})
@@ -39,13 +42,17 @@ class Cursor:
         lets: dict[str, Node],
         rule: bool,
         macros: Mapping[str, tuple[tuple[str, ...], Node]],
+        guess: Guess,
     ) -> None:
         self.macros = macros
         self.tokens, self.source, self.known, self.lets, self.rule = tokens, source, known, lets, rule
         self.i, self.depth = 0, 0
         self.bars: list[str] = []
-        self.guess = Guess()
+        self.guess = guess  # one for the whole program, whose statements share nodes
         self.lone_t: bool | None = None  # whether the letter t only occurs as an exponent
+        self.t_bound: bool | None = None  # whether T is the bound of a sum
+        self.indices: list[str] = []  # of the sums around this place
+        self.bound: str | None = None  # the upper bound of sums that name none
         self.notes: list[str] = []
         self.glued: Node | None = None  # the product just made by juxtaposition, if nothing closed it
 
@@ -75,6 +82,11 @@ class Cursor:
                 + (f": {wanted}" if wanted else f" after `{self.shown(before)}`" if self.i else ""),
                 (before.start, before.end),
             )
+        if token.kind == "op" and token.text in ("...", "…"):
+            self.fail("unexpected-token", "an ellipsis can't be read: write a sum with an index, as in `sum(i=1..n, x_i)`",
+                      (token.start, token.end))
+        if token.kind == "op" and token.text in FOREIGN:
+            self.fail("unsupported-notation", f"`{self.shown(token)}` isn't part of the language", (token.start, token.end))
         self.fail(
             "unexpected-token",
             f"`{self.shown(token)}` is unexpected here" + (f": {wanted}" if wanted else ""),
@@ -126,6 +138,9 @@ class Calls(Cursor):
                     self.operand(self.tokens[self.i])
             self.notes.append("the ∇ in front was left out: the variable is given by --wrt")
             return self.expression(UNARY)
+        if after.kind == "op" and after.text == "(":
+            self.notes.append("the ∇ in front was left out: the variable is given by --wrt")
+            return self.expression(UNARY)
         if after.kind == "func" and after.value is not None:
             return self.call(Token("func", "∇" + after.text, token.start, after.end, after.value))
         if after.kind == "name" and self.tokens[self.i + 1].text == "(":
@@ -134,7 +149,7 @@ class Calls(Cursor):
             "unexpected-token",
             "`∇` needs a function: the derivative is asked for by the command",
             (token.start, token.end),
-            "leave out the `∇`",
+            None if after.kind == "end" else "leave out the `∇`",
         )
 
     def argument(self) -> Node:
@@ -171,6 +186,13 @@ class Calls(Cursor):
             self.unexpected(opener, "`(` is expected")
         else:
             node = self.bare_call(token, opener)
+        if raised is not None and raised[0] == "power" and raised[1].value == -1 and TABLE.get(token.text) is not None and \
+                TABLE[token.text].entrywise:
+            inverse = INVERSES.get(token.text)
+            if inverse is None:
+                self.fail("unsupported-notation", f"`{token.text}` to the power −1 can be read in two ways", (token.start, opener.start))
+            self.notes.append(f"{token.text} to the power −1 was read as {inverse}")
+            return make(inverse, node.args, node.span)
         if raised is not None:
             node = self.power(node, *raised)
         return node
@@ -229,7 +251,7 @@ class Calls(Cursor):
                 return substituted(
                     body, dict(zip(parameters, self.exactly(len(parameters), tuple(args), token, span), strict=True))
                 )
-            return make("unknown", tuple(args), span, (token.text, token.value[1]))
+            return make("unknown", tuple(args), span, (derivative_name(token.text), token.value[1]))
         return self.apply(token.text, tuple(args), token, span, options)
 
     def arguments(self, token: Token) -> tuple[list[Node], dict[str, Node], Token]:
@@ -240,6 +262,9 @@ class Calls(Cursor):
         args: list[Node] = []
         options: dict[str, Node] = {}
         while not (self.at(")") and not args and not options):
+            if self.at(":"):
+                at = self.tokens[self.i]
+                self.fail("unsupported-notation", "indexing isn't part of the language", (at.start, at.end))
             now, after = self.tokens[self.i], self.tokens[self.i + 1] if self.i + 1 < len(self.tokens) else self.tokens[self.i]
             if self.at(",") or self.at(")"):
                 self.fail("unexpected-token", f"an argument of `{self.shown(token)}` is missing", (opener.start, now.end))
@@ -273,7 +298,7 @@ class Calls(Cursor):
         if op in MACROS:
             return self.macro(op, args, token, span, options or {})
         for name, given in (options or {}).items():
-            if name in ("axis", "dim", "dims", "ord", "p"):
+            if name in ("axis", "dim", "dims", "ord", "p", "type"):
                 args = (*args, given)
             elif name not in IGNORED_OPTIONS:
                 self.fail("wrong-arguments", f"`{self.shown(token)}` has no option `{name}`", given.span)
@@ -281,11 +306,8 @@ class Calls(Cursor):
         quoted = next((a for a in args if a.op == "string"), None)
         if quoted is not None and op != "norm":
             self.fail("unexpected-token", "a quoted text is not a value", quoted.span)
-        if op == "root":  # √ of what is surely a square matrix is its square root
-            matrix = self.guess.kind(args[0]) == "matrix"
-            if matrix:
-                self.notes.append("√ of a matrix was read as the matrix square root sqrtm")
-            return self.apply("sqrtm" if matrix else "sqrt", args, token, span)
+        if op == "root":  # of a square matrix this is sqrtm
+            return make("root", self.exactly(1, args, token, span), span)
         if (
             op in ("logsumexp", "var", "std")
             and len(args) == 2
@@ -306,8 +328,8 @@ class Calls(Cursor):
             return make("pnorm", self.exactly(2, args, token, span), span)
         if op == "norm" and len(args) == 2:
             return self.norm_call(args, span)
-        if op == "inner" and len(args) == 1:
-            self.exactly(2, args, token, span)
+        if op == "inner" and len(args) != 2:
+            return self.apply("inner3", args, token, span)
         for kinds in parameters(op):
             if len(kinds) == len(args) and (taken := self.take(kinds, args)) is not None:
                 operands, values = taken
@@ -345,7 +367,10 @@ class Calls(Cursor):
         def fail(problem: str) -> NoReturn:
             self.fail("wrong-arguments", f"`{self.shown(token)}` {problem}", span)
 
-        return MACROS[op](Call(op, args, options, span, lambda name, more: self.apply(name, more, token, span), fail))
+        def matrix(node: Node) -> bool:
+            return self.guess.kind(node) == "matrix"
+
+        return MACROS[op](Call(op, args, options, span, lambda name, more: self.apply(name, more, token, span), fail, matrix))
 
     def exactly(self, count: int, args: tuple[Node, ...], token: Token, span: Span) -> tuple[Node, ...]:
         if len(args) != count:
@@ -421,6 +446,10 @@ class Calls(Cursor):
                     if self.at("..") or self.at("..."):
                         self.i += 1
                         upper = self.expression(0)
+                    if not self.at(CLOSERS[opener.text]) and self.tokens[self.i].kind == "op":
+                        sign = self.tokens[self.i]
+                        self.fail("unsupported-notation", "a sum goes over one index, from a bound to a bound", (sign.start, sign.end),
+                                  None if sign.text != "," else "write one sum for each index, as in `sum(i=1..m, sum(j=1..n, x_i' y_j))`")
                     self.expect(CLOSERS[opener.text])
             elif now.kind == "sub" and index is None:
                 self.i += 1
@@ -451,13 +480,31 @@ class Calls(Cursor):
             self.fail("unexpected-token", "the sum has no index: write `sum(i=1..n, …)`", (token.start, token.end))
         if upper is None:
             upper = Node("symbol", (), self.fresh_bound(), (token.start, token.end))
+        if self.tokens[self.i].kind == "end":
+            self.fail("unexpected-end", "there is nothing to sum", (token.start, token.end))
+        self.indices.append(index.text)
         body = self.expression(UNARY)
+        self.single_indices(body)
+        self.indices.pop()
         return make("sumover", (lower, upper, body), (token.start, body.span[1]), index.text)
+
+    def single_indices(self, body: Node) -> None:
+        """Members of families have one index: `a_ij` and `x_{i-1}` can't be told from other names."""
+        for node in postorder([body], lambda n: n.args):
+            if node.op != "symbol" or node.value in self.known:
+                continue
+            _, mark, index = node.value.rpartition("_")
+            shifted = re.fullmatch(r"(\w)[pm]\d+", index)
+            if mark and len(index) > 1 and (all(c in self.indices for c in index) or (shifted and shifted[1] in self.indices)):
+                self.fail("unsupported-notation", "a member of a sum has one index" + (", as it stands below the sum" if shifted else ""),
+                          node.span, None if shifted else "write the double sum as a product of matrices, such as `x' A x`")
 
     def fresh_bound(self) -> str:
         """The bound of a sum that names none: n, N or m if the text has it, else n."""
-        names = {t.text for t in self.tokens if t.kind == "name"} | self.known
-        return next((n for n in ("n", "N", "m", "M") if n in names), "n")
+        if self.bound is None:
+            names = {t.text for t in self.tokens if t.kind == "name"} | self.known
+            self.bound = next((n for n in ("n", "N", "m", "M") if n in names), "n")
+        return self.bound
 
 
 def substituted(body: Node, values: Mapping[str, Node]) -> Node:
@@ -495,9 +542,7 @@ def folded(node: Node, span: Span | None) -> Node:
 
 def _axis(node: Node) -> int | None:
     node = folded(node, None)
-    if node.op == "number" and node.value in (0, 1, -1):
-        return int(node.value) % 2
-    return None
+    return int(node.value) if node.op == "number" and node.value in (0, 1, -1) else None
 
 
 def _size(node: Node) -> str | int | Node | None:

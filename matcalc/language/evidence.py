@@ -121,6 +121,12 @@ class Search:
             return ("vector",) if value_kind(bare) == "number" else ("number",)
         return ("number",) if name in COUNTS else OPTIONS[convention(name)]
 
+    def siblings(self, name: str) -> list[str]:
+        """The letter with its relatives, which are of one kind: μ_1 and μ_2, y and ŷ."""
+        stem = name.partition("_")[0]
+        return [other for other in self.position if other.partition("_")[0] == stem and (other == name or (
+            self.options(other) == self.options(name) and other.rpartition("_")[2] not in self.context.indices))]
+
     def letters(self, failed: Trial) -> list[str]:
         """The letters to switch: those at the place of failure first, then all that were read before it."""
         near: dict[str, None] = {}
@@ -140,7 +146,7 @@ class Search:
             for kind in self.options(name):
                 if self.budget < 0:
                     return
-                switches = {**failed.switches, name: kind}
+                switches = {**failed.switches, **dict.fromkeys(self.siblings(name), kind)}
                 key = frozenset(switches.items())
                 if key not in self.seen:
                     self.seen.add(key)

@@ -12,14 +12,20 @@ from functools import lru_cache
 from typing import Any
 
 from matcalc.language.declare import Assumption, Declaration, convention
+from matcalc.language.families import member
 from matcalc.language.size import NUMBER, ONE, Shape, Size, name_size, parse_size
 from matcalc.language.syntax import Node, derivative_name, postorder
+from matcalc.language.tokens import NUMPY
 from matcalc.language.unify import Misfit, Solver, is_free
 from matcalc.terms.operations import TABLE
 
-DOT = ("·", "⋅", "cdot", "dot")     # Node.value of a product written with a dot: of two columns it is the inner product
+DOT = (NUMPY, "·", "⋅", "cdot", "dot")     # Node.value of a product written with a dot: of two columns it is the inner product
 
 
+REDUCED = frozenset(("sum", "mean", "max", "min", "logsumexp", "var", "std"))
+ENTRYWISE = frozenset(("neg", "div", "hadamard", "quotient", "hpower", "bmul", "bdiv"))
+LAST = -1       # the last axis
+ADDS = frozenset(("add", "sub", "badd", "bsub"))
 MAKERS = frozenset(("eye", "ones", "zeros", "commutation", "elimination", "unvec", "im2col", "col2im"))
 
 
@@ -138,6 +144,7 @@ class Pass:
         self.symbols: dict[str, Shape] = {}
         self.tainted: set[Node] = set()         # numbers that are numbers only by evidence
         self.added: list[str] = []              # Greek letters added to every entry of an array
+        self.zero_rows: dict[Node, Size] = {}   # heights of rows of zeros in block matrices: 1 if nothing else fixes them
         self.reached = 0
 
     def run(self) -> Pass:
@@ -162,6 +169,9 @@ class Pass:
                 raise Misfit("shape-mismatch", root, "the shape is {0}, where {1} is needed", (shape, self.context.like),
                              ((root, shape),))
         self.solver.finish()
+        for size in self.zero_rows.values():
+            if is_free(free := self.solver.walk(size)):
+                self.solver.solved[str(free.atom)] = ONE
         return self
 
     def unify(self, a: Size, b: Size, node: Node) -> bool:
@@ -186,6 +196,8 @@ class Pass:
         found = context.declared.get(name)
         if found is not None:
             return found.shape
+        if (found_member := member(name, context.indices, context.declared)) is not None:
+            return found_member.shape
         stem, _, index = name.rpartition("_")
         if index in context.indices and (family := context.declared.get(stem)):     # x_i is the i-th of a family declared as x
             return NUMBER if is_vector(family.shape) and context.indices[index] in family.shape else family.shape
@@ -249,9 +261,9 @@ class Pass:
                 return NUMBER
             number = node.args[0] if is_number(a) else node.args[1]
             exponent = node.op == "hpower" and number is node.args[1]
-            if number in self.tainted and not exponent and (number.op == "symbol" or node.op in ("add", "sub")):
+            if number in self.tainted and not exponent and (number.op == "symbol" or node.op in ADDS):
                 raise self.misfit(node, a, b)       # a letter isn't made a number only to be added to every entry
-            if number.op == "symbol" and number.value not in self.context.declared and node.op in ("add", "sub"):
+            if number.op == "symbol" and number.value not in self.context.declared and node.op in ADDS:
                 name = number.value
                 if name not in self.context.size_names and name not in self.context.indices and name not in self.added:
                     self.added.append(name)
@@ -281,12 +293,16 @@ class Pass:
         """The shape of A .+ b: each side as it is, or repeated along the columns or rows."""
         a, b = args
         if is_number(a) or is_number(b):
+            if node.value == NUMPY:
+                return self.add(node, args)
             return b if is_number(a) else a
         if is_vector(a) and is_vector(b) and a[0].is_one != b[0].is_one:
             return (a[0], b[1]) if b[0].is_one else (b[0], a[1])
         if is_vector(a) and not is_vector(b):
             a, b = b, a
         if is_vector(b) and not is_vector(a):
+            if node.value == NUMPY and not b[0].is_one and not oriented(node) and self.unify(a[1], b[0], node):
+                return a        # a vector with one axis goes along the last axis
             if self.unify(a[1], b[1], node) if b[0].is_one else self.unify(a[0], b[0], node) or self.unify(a[1], b[0], node):
                 return a
         elif self.unify(a[0], b[0], node) and self.unify(a[1], b[1], node):
@@ -295,6 +311,8 @@ class Pass:
 
     def mul(self, node: Node, args: list[Shape]) -> Shape:
         a, b = args
+        if node.value == NUMPY and any(self.assumed_number(x, s) for x, s in zip(node.args, args, strict=True)):
+            raise unfit("not-a-number", node, "`@` multiplies arrays, and this is a number", args, int(is_number(b)))
         if a[0].is_one and a[1].is_one:
             return b
         if b[0].is_one and b[1].is_one:
@@ -303,6 +321,8 @@ class Pass:
             return a[0], b[1]
         if node.value in DOT and a[1].is_one and b[1].is_one and self.unify(a[0], b[0], node):
             return NUMBER
+        if node.value == NUMPY and a[1].is_one and self.unify(a[0], b[0], node):    # x @ M of a vector with one axis: M' x
+            return (b[1], ONE) if not b[1].is_one else NUMBER
         raise unfit("shape-mismatch", node, "cannot multiply {0} by {1}", args, hints="product")
 
     def div(self, node: Node, args: list[Shape]) -> Shape:
@@ -331,8 +351,18 @@ class Pass:
 
     def never_by_evidence(self, node: Node, args: list[Shape], why: str) -> None:
         """A letter isn't made a number only to be transposed, or to take its norm."""
-        if self.switches and is_number(args[0]) and node.args[0].op == "symbol" and node.args[0].value in self.switches:
+        if self.assumed_number(node.args[0], args[0]):
             raise unfit("not-a-number", node, why, args, 0)
+
+    def assumed_number(self, node: Node, shape: Shape) -> bool:
+        """Whether a letter is a number only by evidence or convention, so that it could be an array."""
+        if is_number(shape) and node.op in ("add", "sub", "neg"):       # (μ_1 − μ_2)ᵀ
+            return all(self.assumed_number(a, self.shapes[a]) for a in node.args)
+        if not is_number(shape) or node.op != "symbol":
+            return False
+        name, context = node.value, self.context
+        return name in self.switches or not (name in context.declared or name in context.size_names or name in context.indices
+                                             or name in context.kinds or member(name, context.indices, context.declared))
 
     # ---- forms with a meaning by shape ----
 
@@ -377,7 +407,7 @@ class Pass:
             rows[i], cols[j] = row or shape[0], col or shape[1]
         total_rows, total_cols = Size.of(0), Size.of(0)
         for size in rows:
-            total_rows = total_rows + (size or ONE)
+            total_rows = total_rows + (size or self.zero_rows.setdefault(node, self.fresh()))
         for size in cols:
             total_cols = total_cols + (size or ONE)
         return total_rows, total_cols
@@ -451,7 +481,25 @@ class Pass:
 
     def reduction(self, node: Node, args: list[Shape]) -> Shape:
         a = args[0]
-        return NUMBER if node.value is None else (ONE, a[1]) if axis_of(node) == 0 else (a[0], ONE)
+        return NUMBER if node.value is None else (ONE, a[1]) if axis_of(node, a) == 0 else (a[0], ONE)
+
+    def root(self, node: Node, args: list[Shape]) -> Shape:
+        """The root of a square matrix is sqrtm, elsewhere it goes entry by entry."""
+        a = args[0]
+        if not (is_number(a) or is_vector(a)):
+            self.unify(a[0], a[1], node)
+        return a
+
+    def diag(self, node: Node, args: list[Shape]) -> Shape:
+        """`diag(n)` of a size is the identity, as in R."""
+        arg = node.args[0]
+        if arg.op == "symbol" and arg.value in self.context.size_names:
+            size = Size.of(arg.value)
+            return size, size
+        return self.operation(node, args)
+
+    def sizeof(self, node: Node, args: list[Shape]) -> Shape:
+        return NUMBER
 
     # ---- rows of the operation table ----
 
@@ -464,7 +512,7 @@ class Pass:
             parameters = 0 if node.value is None else len(node.value) if isinstance(node.value, tuple) else 1
             fitting = [a for a in alternatives if a.parameters == parameters] or list(alternatives)
             if parameters and len(fitting) == 2:
-                fitting = [fitting[axis_of(node)]]
+                fitting = [fitting[axis_of(node, args[0])]]
         else:
             fitting = list(alternatives)
         for alternative in fitting:
@@ -525,6 +573,18 @@ def unfit(code: str, node: Node, message: str, args: Sequence[Shape], place: int
     return Misfit(code, node, message, tuple(args[k] for k in places), tuple((node.args[k], args[k]) for k in places), hints)
 
 
+def oriented(node: Node) -> bool:
+    """Whether an operand is a row or column by its making (`s[:, None]`, a sum along an axis), not a vector with one axis."""
+    stack, count = list(node.args), 0
+    while stack and count < 50:
+        x, count = stack.pop(), count + 1
+        if x.op == "column" or (x.op in REDUCED and x.value is not None):
+            return True
+        if x.op in ADDS or x.op in ENTRYWISE or (x.op in TABLE and TABLE[x.op].entrywise):
+            stack += x.args
+    return False
+
+
 def fits_ones(alternative: Alternative, args: Sequence[Shape]) -> bool:
     """Whether the arguments are 1 wherever the alternative says so."""
     return all(size.is_one or not pattern.is_one for patterns, shape in zip(alternative.args, args, strict=True)
@@ -543,10 +603,13 @@ def is_zero(node: Node) -> bool:
     return node.op == "number" and node.value == 0
 
 
-def axis_of(node: Node) -> int:
+def axis_of(node: Node, of: Shape | None = None) -> int:
+    """The axis that a reduction goes along, 0 or 1; the last one of a vector is its only one."""
     value = node.value[0] if isinstance(node.value, tuple) else node.value
     if isinstance(value, Node):
         value = value.value
+    if value == LAST:
+        return 0 if of is not None and of[1].is_one else 1
     if value not in (0, 1):
         raise Misfit("bad-axis", node, f"the axis of {node.op} is 0 or 1, not {value}")
     return int(value)
@@ -570,6 +633,7 @@ FORMS: dict[str, Callable[[Pass, Node, list[Shape]], Shape]] = {
     "mul": Pass.mul, "div": Pass.div, "power": Pass.power, "neg": Pass.same, "let": Pass.same, "d": Pass.same,
     "bars": Pass.bars, "norm": Pass.norm, "norm2": Pass.norm, "transpose": Pass.transpose, "norm1": Pass.vectornorm,
     "norminf": Pass.vectornorm, "pnorm": Pass.vectornorm, "inner": Pass.inner, "blocks": Pass.blocks,
-    "sumover": Pass.sumover, "unknown": Pass.unknown, "unvec": Pass.unvec, "im2col": Pass.im2col, "col2im": Pass.col2im,
+    "sumover": Pass.sumover, "sizeof": Pass.sizeof, "diag": Pass.diag, "root": Pass.root, "column": Pass.same, "unknown": Pass.unknown,
+    "unvec": Pass.unvec, "im2col": Pass.im2col, "col2im": Pass.col2im,
     "max": Pass.reduction, "min": Pass.reduction, "logsumexp": Pass.reduction, "var": Pass.reduction, "std": Pass.reduction,
 }

@@ -13,7 +13,7 @@ from matcalc.errors import Span
 from matcalc.language.calls import ADDITIVE, COLON, JUXTAPOSED, PRODUCT, UNARY, Calls, folded, is_literal, is_one, make
 from matcalc.language.spellings.plain import size_text
 from matcalc.language.syntax import Node
-from matcalc.language.tokens import BARS, CLOSERS, MAX_NESTING, Token, mark
+from matcalc.language.tokens import BARS, CLOSERS, MAX_NESTING, NUMPY, Token, mark
 
 INFIX: dict[str, tuple[int, str]] = {
     "+": (ADDITIVE, "add"), "-": (ADDITIVE, "sub"), ".+": (ADDITIVE, "badd"), ".-": (ADDITIVE, "bsub"), "*": (PRODUCT, "mul"),
@@ -24,6 +24,7 @@ NORMS = {
     "": "norm", "F": "norm", "fro": "norm", "Fro": "norm", "HS": "norm", "2": "norm2", "1": "norm1", "∞": "norminf",
     "inf": "norminf", "infty": "norminf", "Inf": "norminf", "*": "nuclear", "nuc": "nuclear", "tr": "nuclear",
     "op": "sigma_max", "spec": "sigma_max"}
+FLATTENED = {"2F": ("F", True), "F2": ("F", True), "22": ("2", True), "F": ("F", False), "2": ("2", False), "1": ("1", False)}
 BROADCAST = {"add": "badd", "sub": "bsub", "hadamard": "bmul", "quotient": "bdiv"}
 
 
@@ -84,7 +85,8 @@ class Expression(Calls):
         if text in ("(", "[", "{", "⟨", "√", "∇", "𝟏", "𝟎", "∑", "<|", "<||"):
             return True
         if text == "|" or text == "||":
-            return not (self.bars and self.bars[-1] in (text, "|"))
+            inside = self.bars[-1] if self.bars else ""
+            return inside not in (text, "|") and not (inside == "⟨" and text == "|")
         return False
 
     def juxtapose(self, left: Node, right: Node, at: Token) -> Node:
@@ -97,12 +99,14 @@ class Expression(Calls):
 
     def infix(self, left: Node, token: Token, bp: int, op: str) -> Node:
         self.glued = None
+        value = token.value if token.value in ("·", NUMPY) else None
         if op in ("times", "over"):  # Python: entrywise, unless one of the two is surely a number
             right = self.expression(bp)
             if op == "times":
-                op = "mul" if self.guess.is_number(left) or self.guess.is_number(right) else self.spread("hadamard", left, right)
+                op, value = ("mul", None) if self.guess.is_number(left) or self.guess.is_number(right) else self.spread(
+                    "hadamard", left, right)
             else:
-                op = "div" if self.guess.is_number(right) else self.spread("quotient", left, right)
+                op, value = ("div", None) if self.guess.is_number(right) else self.spread("quotient", left, right)
         elif op == "frobenius":
             right, op = self.expression(bp), "inner"
         elif op == "matmul":  # x @ A @ y from the right, so that vectors of one axis fit: x · (A y)
@@ -127,23 +131,15 @@ class Expression(Calls):
         else:
             right = self.expression(bp)
             if token.value == "broadcast":
-                op = self.spread(op, left, right)
-        return make(op, (left, right), (left.span[0], right.span[1]), "·" if token.value == "·" else None)
+                op, value = self.spread(op, left, right)
+        return make(op, (left, right), (left.span[0], right.span[1]), value)
 
-    def spread(self, op: str, left: Node, right: Node) -> str:
-        """NumPy's broadcasting: the operation that repeats a row or column, if one side is a matrix and the other isn't."""
+    def spread(self, op: str, left: Node, right: Node) -> tuple[str, str | None]:
+        """NumPy's broadcasting is decided by the shapes, in typing; between what surely has one shape there is none."""
         kinds = self.guess.kind(left), self.guess.kind(right)
-        matrix = kinds.index("matrix") if "matrix" in kinds else None
-        if matrix is None or kinds[1 - matrix] not in ("row", "column"):
-            return op
-        other = (left, right)[1 - matrix]
-        sure = (
-            (other.op == "symbol"
-            and other.value in self.known)
-            or (other.op in ("sum", "mean", "max", "min")
-            and other.value is not None)
-        )
-        return BROADCAST[op] if sure else op
+        if "number" in kinds or (kinds[0] == kinds[1] and kinds[0] != ""):
+            return op, None
+        return BROADCAST[op], NUMPY
 
     def quotient(self, left: Node, token: Token) -> Node:
         """`a / s`; `a / b c` is refused unless the divisor is bracketed or a number, which readers agree about."""
@@ -157,13 +153,32 @@ class Expression(Calls):
             if (not bracketed and not number) or left.op in ("hadamard", "quotient"):
                 rest = self.expression(PRODUCT)
                 a, b, c = self.slice(left), self.slice(right), self.slice(rest)
+                divisors = [(f"({a} / {b}) {c}", right)]
+                divisor, factors = right, self.factors(rest)
+                for k, factor in enumerate(factors):
+                    divisor = make("mul", (divisor, factor), (right.span[0], factor.span[1]))
+                    after_it = self.source[factor.span[1] : rest.span[1]].strip()
+                    if self.guess.kind(divisor) == "number" or k + 1 == len(factors):
+                        divisors.append((f"{a} / ({self.source[slice(*divisor.span)]}) {after_it}".strip(), divisor))
+                        break
+                advice = [f"`{text}`" for text, divisor in divisors if self.guess.kind(divisor) in ("number", "column", "")
+                          and (divisor.op == "symbol" or self.guess.kind(divisor) != "column") and len(text) < 60]
                 self.fail(
                     "ambiguous-quotient",
                     f"`{a} / {b} {c}` can be read in two ways",
                     (left.span[0], rest.span[1]),
-                    f"write `({a} / {b}) {c}` or `{a} / ({b} {c})`",
+                    f"write {' or '.join(advice)}" if advice else None,
                 )
         return node
+
+    @staticmethod
+    def factors(node: Node) -> list[Node]:
+        """The factors of a product from left to right."""
+        found: list[Node] = []
+        while node.op == "mul" and len(found) < 20:
+            node, last = node.args
+            found.append(last)
+        return [node, *reversed(found)]
 
     def slice(self, node: Node) -> str:
         text = self.source[node.span[0] : node.span[1]]
@@ -259,8 +274,8 @@ class Expression(Calls):
         if name == "e" and self.at("^") and not self.transposes(self.i + 1):
             self.i += 1
             exponent = self.exponent(of_e=True)[1]
-            return Node("exp", (exponent,), None, (span[0], exponent.span[1]))
-        if name == "T":
+            return Node("exp", (exponent,), "e", (span[0], exponent.span[1]))
+        if name == "T" and not self.counts_to_t():
             self.fail(
                 "bare-transpose",
                 "`T` is the transpose here, not a matrix",
@@ -268,6 +283,15 @@ class Expression(Calls):
                 "write `A'` or `A^T` for a transpose, `T_0` for a matrix named T",
             )
         return Node("symbol", (), name, span)
+
+    def counts_to_t(self) -> bool:
+        """Whether T is the bound of a sum, `Σ_{t=1}^T`, and so a number."""
+        if self.t_bound is None:
+            self.t_bound = any(
+                t.text == "T" and t.kind == "name" and self.raised(i) and any(
+                    s.text in ("∑", "sum") for s in self.tokens[max(0, i - 12) : i])
+                for i, t in enumerate(self.tokens))
+        return self.t_bound
 
     def number(self, token: Token) -> Node:
         """A number literal; `1/2` is one number."""
@@ -304,8 +328,8 @@ class Expression(Calls):
         return Fraction(token.text)
 
     def nested(self, closer: str, opener: Token) -> Node:
-        """An expression up to the closing bracket, where the bars outside don't count."""
-        outer, self.bars = self.bars, []
+        """An expression up to the closing bracket, where the bars outside don't count; `⟨a | b⟩` is parted by one."""
+        outer, self.bars = self.bars, ["⟨"] if closer in ("⟩", ">") else []
         if self.at(closer):
             self.fail(
                 "unexpected-token",
@@ -373,7 +397,7 @@ class Expression(Calls):
         if kind == "-T":
             return make("transpose", (make("inv", (base,), span),), span)
         if kind == "+":
-            return make("pinv", (base,), span)
+            return make("pinv", (base,), span, "dagger" if exponent.value == "†" else None)
         if kind == "hpower":
             return make("hpower", (base, exponent), span)
         if exponent.op == "number" and exponent.value == -1 and base.op != "number":
@@ -415,8 +439,9 @@ class Expression(Calls):
             ):
                 word = "T"
             if end.text == closer and word in ("T", "'", "-T", "-'", "+", "*", "*T"):
+                plus = "†" if self.tokens[self.i + 1].value == "†" else "+"
                 self.i = j + 1
-                return ("-T" if word[0] == "-" else "+" if word == "+" else "T"), Node("symbol", (), "T", span)
+                return ("-T" if word[0] == "-" else "+" if word == "+" else "T"), Node("symbol", (), plus if word == "+" else "T", span)
             self.i += 1
             kind = "power"
             if self.at(".*"):
@@ -433,7 +458,7 @@ class Expression(Calls):
             sign = self.tokens[self.i]
             if sign.text == "+" and (self.tokens[self.i + 1].kind != "num" or self.tokens[self.i + 1].start > sign.end):
                 self.i += 1
-                return "+", Node("symbol", (), "+", (start, sign.end))
+                return "+", Node("symbol", (), sign.value or "+", (start, sign.end))
             negative ^= sign.text == "-"
             self.i += 1
         token = self.tokens[self.i]
@@ -487,7 +512,7 @@ class Expression(Calls):
         if text in ("*", "H") or (text == "t" and self.letter_transposes(token)):
             return "T", Node("symbol", (), "T", span)
         if text == "+":
-            return "+", Node("symbol", (), "+", span)
+            return "+", Node("symbol", (), "†" if self.source[token.start : token.end] == "†" else "+", span)
         body = text.strip("()")
         if body.lstrip("+-").isdigit() and len(body) <= 20:
             return "power", Node("number", (), Fraction(int(body)), span)
@@ -548,8 +573,38 @@ class Expression(Calls):
             elif suffix is None and exponent is None and now.kind == "sup" and self.suffixed(self.tokens[self.i + 1]):  # ‖X‖²_F
                 self.i += 1
                 exponent = self.superscript(now)
+        if suffix is None and exponent is None and closer in ("||", "||>"):
+            suffix, exponent, span = self.flattened(span)
         result = self.norm(node, closer in ("|", "|>"), suffix, weight, span)
         return result if exponent is None else self.power(result, *exponent)
+
+    def flattened(self, span: Span) -> tuple[str | None, tuple[str, Node] | None, Span]:
+        """Scripts that lost their place when they were copied from a page: `‖X‖2F` is ‖X‖_F^2, `‖x‖22` is ‖x‖_2^2."""
+        token, after = self.tokens[self.i], self.tokens[self.i + 1 : self.i + 2]
+        text, end, count = token.text, token.end, 1
+        if token.kind == "num" and after and after[0].kind == "name" and after[0].text == "F" and after[0].start == end:
+            text, end, count = text + "F", after[0].end, 2
+        if token.kind not in ("num", "name") or token.start != span[1] or text not in FLATTENED or (token.kind == "name" and text in self.known):
+            return None, None, span
+        if text == "2":
+            shown = self.source[slice(*span)]
+            self.fail(
+                "ambiguous-norm",
+                f"the 2 after `{shown if len(shown) < 30 else '‖…‖'}` can be read in two ways",
+                (token.start, end),
+                f"write `{shown}^2` for the square, `{shown}_2` for the norm" if len(shown) < 30 else None,
+            )
+        if text == "F" and not self.at_end_of_factor(self.i + 1):
+            return None, None, span
+        self.i += count
+        norm, squared = FLATTENED[text]
+        self.notes.append(f"{text} after the bars was read as " + ("^2" if squared else "") + f"_{norm}")
+        exponent = ("power", Node("number", (), Fraction(2), (token.start, end))) if squared else None
+        return norm, exponent, (span[0], end)
+
+    def at_end_of_factor(self, i: int) -> bool:
+        token = self.tokens[i]
+        return token.kind in ("end", "sup") or (token.kind == "op" and not self.opens(token))
 
     @staticmethod
     def suffixed(token: Token) -> bool:
@@ -583,9 +638,15 @@ class Expression(Calls):
         if token.kind in ("name", "num", "func", "word") or token.text in ("*", "∞", "∑"):
             if token.text in NORMS:
                 return token.text, None
-            if token.kind == "num" or (token.kind == "name" and len(token.text) == 1 and token.text.islower()):
+            alone = self.tokens[self.i].kind != "name" or self.tokens[self.i].start > token.end
+            if token.kind == "num" or (token.kind == "name" and len(token.text) == 1 and token.text.islower() and alone):
                 return token.text, None
-            if token.kind == "name":
+            if token.kind == "name" and self.tokens[self.i].kind == "name" and self.tokens[self.i].start == token.end:  # _foo
+                end = self.i
+                while self.tokens[end].kind == "name" and self.tokens[end].start == self.tokens[end - 1].end:
+                    end += 1
+                token = token._replace(end=self.tokens[end - 1].end)
+            elif token.kind == "name":
                 return "weight", self.symbol(token)
         if token.kind == "made":
             return "weight", token.value

@@ -11,9 +11,9 @@ from matcalc.language.tokens import LETTER_NAMES
 from matcalc.terms.operations import TABLE
 
 NUMBERS = frozenset(row.name for row in TABLE.values() if row.signature.split("|")[0].strip().endswith("-> 1 1")) | {
-    "norm2", "pnorm", "number", "pi"}
+    "norm2", "pnorm", "number", "pi", "sizeof"}
 KEEPS_NUMBERS = frozenset(row.name for row in TABLE.values() if row.entrywise) | {
-    "add", "sub", "neg", "mul", "div", "hadamard", "quotient", "hpower", "power", "transpose", "inv", "let"}
+    "add", "sub", "neg", "mul", "div", "hadamard", "quotient", "hpower", "power", "transpose", "inv", "let", "root"}
 PRODUCTS = {("row", "column"): "number", ("row", "matrix"): "row", ("matrix", "column"): "column", ("matrix", "matrix"): "matrix",
             ("column", "row"): "matrix"}
 
@@ -32,7 +32,7 @@ class Guess:
             if x not in numbers:
                 numbers[x] = (
                     (x.op in NUMBERS
-                    and (x.value is None or x.op == "number"))
+                    and (x.value is None or x.op in ("number", "sizeof")))
                     or (x.op in KEEPS_NUMBERS
                     and all(numbers[a] for a in x.args))
                 )
@@ -53,7 +53,7 @@ class Guess:
             return "matrix" if name[0].isupper() else "number" if name.split("_")[0] in LETTER_NAMES else "column"
         if op == "eye":
             return "matrix"
-        if (op in NUMBERS and (x.value is None or op == "number")) or op in ("bars", "norm2", "pnorm"):
+        if (op in NUMBERS and (x.value is None or op in ("number", "sizeof"))) or op in ("bars", "norm2", "pnorm"):
             return "number"
         if op == "mul":
             a, b = args
@@ -64,10 +64,10 @@ class Guess:
             return "row" if x.value == 0 else "column"
         if op == "transpose":
             return {"column": "row", "row": "column"}.get(args[0], args[0])
-        if op in ("add", "sub", "hadamard", "quotient", "badd", "bsub"):
+        if op in ("add", "sub", "hadamard", "quotient", "badd", "bsub", "bmul", "bdiv"):
             return next((k for k in args if k not in ("", "number")), "" if "" in args else "number")
         if (
-            op in ("neg", "inv", "power", "hpower", "div", "let", "sqrtm", "expm", "logm", "pinv")
+            op in ("neg", "inv", "power", "hpower", "div", "let", "root", "sqrtm", "expm", "logm", "pinv")
             or (op in TABLE
             and TABLE[op].entrywise)
         ):

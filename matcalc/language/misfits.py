@@ -163,6 +163,7 @@ def _product(e: Explanation) -> Iterator[str]:
     a, b = e.misfit.shapes
     if is_vector(a) and not is_vector(b):       # x A: the vector is the likelier one to be turned
         yield from e.meant([(f"{_t_text(e, x)} {e.text(y)}", _make("mul", _t(x), y))])
+        yield from e.meant([(f"{e.text(x)} {_t_text(e, y)}", _make("mul", x, _t(y)))])
         yield from e.meant([(f"{e.text(y)} {e.text(x)}", _make("mul", y, x))])
         return
     yield from e.meant([

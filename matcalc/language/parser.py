@@ -13,13 +13,16 @@ from dataclasses import dataclass
 from matcalc.errors import LanguageError
 from matcalc.language.exact import check_numbers
 from matcalc.language.grammar import Expression
+from matcalc.language.guess import Guess
 from matcalc.language.spellings import SYNTAXES, respell
 from matcalc.language.spellings.plain import Names, bare_names, memberships
+from matcalc.language.spellings.prose import framed, unconstrained, unsigned
 from matcalc.language.syntax import Node
-from matcalc.language.tokens import BARS, CLOSERS, MAX_NESTING, Token, declaration_at, tokenize, words
+from matcalc.language.tokens import BARS, CLOSERS, MAX_LENGTH, MAX_NESTING, Token, declaration_at, tokenize, words
 
 PROPERTIES = words("""
     scalar symmetric skew spd psd diagonal orthogonal invertible lower upper positive nonzero unit simplex onehot integer""")
+COMPARISONS = frozenset({"<", ">", "<=", ">=", "!="})
 _NEVER_AFTER = frozenset({"+", "*", "@", "/", ".*", "./", ".^", ".+", "⊗", "^", ")", "]", "}", "=", ":=", ","})
 _ALWAYS_BEFORE = frozenset({"+", "-", "*", "@", "/", ".*", "./", ".^", ".+", ".-", "⊗", "^", "=", ":=", ",", "\\"})
 
@@ -53,17 +56,22 @@ def parse(
     try:
         raw = tokenize(text)
         _bounded(raw, text)
+        raw, left_out = framed(raw, text, known)
         tokens, used, notes = respell(raw, text, known, syntax)
+        if any(t.text == "→" or t.text == "↦" for t in tokens):
+            tokens = unsigned(tokens, left_out)
+        if used != "latex" and any(t.text in COMPARISONS and t.kind == "op" for t in tokens):
+            tokens = unconstrained(tokens, left_out)
         if used != "latex" and any(t.text == "∈" for t in tokens):
             tokens = memberships(tokens)
-        return _Program(text, tokens, known, rule, frozenset(functions), frozenset(linear), used).read(notes)
+        return _Program(text, tokens, known, rule, frozenset(functions), frozenset(linear), used).read((*notes, *left_out))
     except RecursionError:
         raise LanguageError(
             "nesting-too-deep", f"more than {MAX_NESTING} commands are nested", span=(0, 1), source=text
         ) from None
     except LanguageError as error:
         if error.source is None:
-            error.source = text if len(text) <= 100_000 else None
+            error.source = text if len(text) <= MAX_LENGTH else None
         if error.code == "unbalanced-bracket" and hint and len(text) < 2000:
             error.hint = _balancing(error, text, known, used_syntax=syntax, rule=rule, functions=functions, linear=linear)
         raise
@@ -149,9 +157,10 @@ class _Program:
         everywhere = known | {t.text for body in bodies for t in body if t.kind == "name"}
         free: set[str] = set()  # names used as symbols so far
         counts: dict[str, int] = {}
+        guess = Guess()
         for number, (statement, body, (name, _, note)) in enumerate(zip(statements, bodies, lefts, strict=True)):
             free.update(t.text for t in body if t.kind == "name" and t.text not in lets)
-            expression = Expression(body, self.source, known, lets, self.rule, macros)
+            expression = Expression(body, self.source, known, lets, self.rule, macros, guess)
             node = expression.whole()
             all_notes += expression.notes
             last = number == len(statements) - 1
@@ -197,7 +206,8 @@ class _Program:
                 declarations.append(text)
                 continue
             starts = not current and not open_ and kind in ("word", "letter")
-            if starts and (end := declaration_at(source, token.start, sized=self.syntax != "plain")):
+            alone = not found and i + 3 < len(tokens) and tokens[i + 3].kind == "end" and tokens[i + 2].text in self.known
+            if starts and not alone and (end := declaration_at(source, token.start, sized=self.syntax != "plain")):
                 declarations.append(source[token.start : end].strip().rstrip(","))
                 skip = end
                 continue

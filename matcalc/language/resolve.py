@@ -14,10 +14,26 @@ from matcalc.errors import DeclarationError, ShapeError
 from matcalc.language.declare import Assumption, Declaration, check_properties, convention
 from matcalc.language.domains import asked
 from matcalc.language.evidence import WORDS
-from matcalc.language.fitting import CALLED, DOT, MAKERS, Context, Pass, axis_of, children, is_number, is_vector, is_zero, size_of_node
+from matcalc.language.families import Member, Stacked, Unstackable, member
+from matcalc.language.fitting import (
+    CALLED,
+    DOT,
+    MAKERS,
+    Context,
+    Pass,
+    axis_of,
+    children,
+    is_number,
+    is_vector,
+    is_zero,
+    oriented,
+    size_of_node,
+)
 from matcalc.language.size import NUMBER, ONE, Shape, Size, shape_text
 from matcalc.language.source import excerpt
+from matcalc.language.spellings.library import ROWWISE
 from matcalc.language.syntax import Node, postorder
+from matcalc.language.tokens import NUMPY
 from matcalc.language.unify import fresh_names, is_free
 
 if TYPE_CHECKING:
@@ -64,6 +80,24 @@ class Resolution:
         self.notes = list(notes)
         self.solver = done.solver
         self.names = self.name_sizes()
+        self.new: dict[Node, Node] = {}
+        self.solved: dict[Node, Shape] = {}
+        self.replaced: set[str] = set()     # members of declared arrays that the arrays stand for
+        self.stackable = self.members()
+
+    def members(self) -> dict[Node, dict[str, Member]]:
+        """The sums whose members are all those of declared arrays and occur in no other sum, with these members."""
+        found: dict[Node, dict[str, Member]] = {}
+        users: dict[str, list[Node]] = {}
+        for node in self.context.order:
+            if node.op == "sumover":
+                mine = {x.value for x in postorder([node.args[2]], children) if x.op == "symbol" and x.value.endswith(f"_{node.value}")}
+                members = {name: m for name in mine if (m := member(name, self.context.indices, self.context.declared))}
+                if members and len(members) == len(mine):
+                    found[node] = members
+                for name in mine:
+                    users.setdefault(name, []).append(node)
+        return {node: members for node, members in found.items() if all(users[name] == [node] for name in members)}
 
     def name_sizes(self) -> dict[str, Size]:
         """A name for each size that is still free, in order of appearance."""
@@ -97,9 +131,10 @@ class Resolution:
         return self.size(shape[0]), self.size(shape[1])
 
     def typed(self) -> Typed:
-        new: dict[Node, Node] = {}
+        new = self.new
         shapes: dict[Node, Shape] = {}
-        old_shapes, solved = self.done.shapes, {node: self.shape(s) for node, s in self.done.shapes.items()}
+        old_shapes, solved = self.done.shapes, self.solved
+        solved.update((node, self.shape(s)) for node, s in old_shapes.items())
         assert len(old_shapes) == len(self.context.order)
         for node in self.context.order:
             args = node.args
@@ -131,10 +166,12 @@ class Resolution:
 
     def declarations(self) -> tuple[dict[str, Declaration], dict[str, Declaration]]:
         context, symbols = self.context, {}
-        for name, shape in self.done.symbols.items():
+        arrays = {m.array for members in self.stackable.values() for name, m in members.items() if name in self.replaced}
+        used = self.done.symbols | {name: context.declared[name].shape for name in sorted(arrays)}
+        for name, shape in used.items():
             rows, cols = self.shape(shape)
             declared = context.declared.get(name)
-            if name in context.size_names or name in context.indices or CALLED in name:
+            if name in context.size_names or name in context.indices or name in self.replaced or CALLED in name:
                 continue
             if declared is not None:
                 same = rows == declared.rows and cols == declared.cols
@@ -295,9 +332,86 @@ def _parameters(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[
 
 
 def _axis(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    matrix = not (shapes[0][0].is_one or shapes[0][1].is_one)
     if node.value is None:
+        if node.op == "softmax" and matrix:
+            r.notes.append("the softmax of a matrix is that of each column; of each row it is softmax(…, 1)")
         return node if args == node.args else Node(node.op, args, None, node.span)
-    return Node(node.op, args, axis_of(node), node.span)
+    if node.value == ROWWISE:
+        if matrix:
+            r.notes.append("the softmax of a matrix was read as that of each row")
+        return Node(node.op, args, 1 if matrix else None, node.span)
+    return Node(node.op, args, axis_of(node, shapes[0]), node.span)
+
+
+def _first(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    return args[0]
+
+
+def _sizeof(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    """`X.shape[0]`, `len(x)`, `numel(X)`: a size, or the product of both."""
+    rows, cols = (_known(r, node, size) for size in shapes[0])
+    return Node("size", (), rows * cols if node.value is None else (rows, cols)[node.value], node.span)
+
+
+def _exp(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    """e to the power of a square matrix is the matrix exponential."""
+    if node.value != "e":
+        return node if args == node.args else Node(node.op, args, node.value, node.span)
+    square = shape[0] == shape[1] and not is_number(shape)
+    if square:
+        r.notes.append("e to the power of a square matrix was read as expm; exp goes entry by entry")
+    return Node("expm" if square else "exp", args, None, node.span)
+
+
+def _diag(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    if args[0].op == "size" and not is_number(shape):
+        r.notes.append(f"diag of the size {args[0].value} was read as the identity")
+        return Node("eye", (), (shape[0],), node.span)
+    return node if args == node.args else Node(node.op, args, node.value, node.span)
+
+
+def _root(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    square = shape[0] == shape[1] and not is_number(shape)
+    if square:
+        r.notes.append("√ of a matrix was read as the matrix square root sqrtm")
+    return Node("sqrtm" if square else "sqrt", args, None, node.span)
+
+
+def _log(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    """The logarithm of a determinant is one operation."""
+    if args[0].op == "det":
+        return Node("logdet", args[0].args, None, node.span)
+    return node if args == node.args else Node(node.op, args, node.value, node.span)
+
+
+def _pinv(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    """A dagger is the (conjugate) transpose of a vector, and the pseudoinverse of a matrix."""
+    if node.value != "dagger":
+        return node if args == node.args else Node(node.op, args, node.value, node.span)
+    if is_vector(shapes[0]):
+        r.notes.append("† of a vector was read as the transpose")
+        return Node("transpose", args, None, node.span)
+    r.notes.append("two readings remain: † as the pseudoinverse (taken), or as the transpose, written ' or ^T")
+    return Node("pinv", args, None, node.span)
+
+
+def _sumover(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
+    """A sum over entries and rows of declared arrays is a product of these arrays."""
+    made = node if args == node.args else Node(node.op, args, node.value, node.span)
+    lower, context = node.args[0], r.context
+    bound = context.indices.get(node.value)
+    if bound is None or not (lower.op == "number" and lower.value == 1) or node not in r.stackable:
+        return made
+    try:
+        total = Stacked(node.value, bound, r.stackable[node], r.solved, r.new.__getitem__,
+                        lambda name: context.declared[name].shape, table).total(node.args[2], node.span)
+    except Unstackable:
+        return made
+    for name, found in r.stackable[node].items():
+        r.notes.append(f"{name} was read as {found.of} {node.value} of {found.array}")
+        r.replaced.add(name)
+    return total
 
 
 def _bars(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape], shape: Shape, table: Shapes) -> Node:
@@ -336,6 +450,8 @@ def _mul(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shape],
     a, b = shapes
     if node.value in DOT and a[1].is_one and b[1].is_one and not a[0].is_one and not b[0].is_one:
         return Node("inner", args, None, node.span)
+    if node.value == NUMPY and a[1] != b[0] and a[1].is_one and not is_number(a) and not is_number(b):
+        return Node("mul", (_transposed(args[1], b, table), args[0]), None, node.span)
     if node.value is None and args == node.args:
         return node
     return Node("mul", args, None, node.span)
@@ -356,11 +472,12 @@ def _broadcast(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[S
     """A .+ b as A + b 1' or A + 1 b', A .* b likewise."""
     if node.op in ("hadamard", "quotient") and (shapes[0] == shapes[1] or any(is_number(s) for s in shapes)):
         return node if args == node.args else Node(node.op, args, node.value, node.span)
+    last = node.value == NUMPY and shape[0] == shape[1] and not oriented(node)     # NumPy aligns the last axes
 
     def stretch(x: Node, s: Shape) -> Node:
         if is_number(s) or s == shape:
             return x
-        if s[1].is_one and s[0] == shape[0]:
+        if s[1].is_one and s[0] == shape[0] and not (last and not is_vector(shape)):
             product = Node("mul", (x, _ones(ONE, shape[1], node, table)), None, x.span)
         else:
             row = x if s[0].is_one else _transposed(x, s, table)
@@ -368,7 +485,7 @@ def _broadcast(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[S
         table[product] = shape
         return product
 
-    if shape[0] == shape[1] and not is_number(shape) and any(s[1].is_one and not s[0].is_one for s in shapes) and \
+    if not last and shape[0] == shape[1] and not is_number(shape) and any(s[1].is_one and not s[0].is_one for s in shapes) and \
             not all(is_vector(s) for s in shapes):
         done = {"add": "is added to", "sub": "is subtracted from", "hadamard": "multiplies", "quotient": "divides"}
         r.notes.append(f"{excerpt(r.parsed.source, node)}: the vector {done[BROADCASTS[node.op]]} each column")
@@ -382,7 +499,8 @@ def _blocks(r: Resolution, node: Node, args: tuple[Node, ...], shapes: list[Shap
     for k, arg in enumerate(node.args):
         i, j = divmod(k, width)
         if is_zero(arg):
-            rows = next((shapes[i * width + c][0] for c in range(width) if not is_zero(node.args[i * width + c])), ONE)
+            rows = next((shapes[i * width + c][0] for c in range(width) if not is_zero(node.args[i * width + c])),
+                        r.size(r.done.zero_rows.get(node, ONE)))
             cols = next((shapes[c * width + j][1] for c in range(height) if not is_zero(node.args[c * width + j])), ONE)
             if not (rows.is_one and cols.is_one):
                 made[k] = Node("zeros", (), (rows, cols), arg.span)
@@ -398,4 +516,6 @@ REWRITES: dict[str, Rewrite] = {
     "bsub": _broadcast, "bmul": _broadcast, "bdiv": _broadcast,
     "hadamard": _broadcast, "quotient": _broadcast, "blocks": _blocks, "sum": _axis, "mean": _axis, "softmax": _axis,
     "max": _axis, "min": _axis, "logsumexp": _axis, "var": _axis, "std": _axis,
+    "sumover": _sumover, "diag": _diag, "root": _root, "column": _first, "sizeof": _sizeof,
+    "exp": _exp, "log": _log, "pinv": _pinv,
 }

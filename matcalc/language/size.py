@@ -211,7 +211,7 @@ TOKEN = re.compile(r"\s*(?:(\d+)|([^\W\d]\w*)|(.))")
 @lru_cache(maxsize=256)
 def parse_size(text: str) -> Size:
     """The size of a text such as `n`, `3`, `2n`, `d*m`, `n+1`, `n*(n+1)/2`; ValueError if it isn't one."""
-    if text.isidentifier():
+    if text.isidentifier() and "·" not in text:     # Python lets a middle dot stand in a name
         return name_size(text)
     if len(text) > 200:
         raise ValueError("a size is short")

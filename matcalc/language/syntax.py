@@ -43,6 +43,33 @@ class Node:
         return f"{self.op}({inside})"
 
 
+def outline(root: Node, most: int = 60) -> list[tuple[int, Node]]:
+    """The nodes of a tree from the top, each with its depth; a shared definition once; at most so many."""
+    found: list[tuple[int, Node]] = []
+    seen: set[Node] = set()
+    stack = [(0, root)]
+    while stack and len(found) < most:
+        depth, node = stack.pop()
+        found.append((depth, node))
+        if node.op != "let" or node not in seen:
+            stack += [(depth + 1, arg) for arg in reversed(node.args)]
+        seen.add(node)
+    return found
+
+
+def label(node: Node) -> str:
+    """What a node is, in a word: its operation, or its name or number."""
+    value = node.value
+    if node.op in ("symbol", "size", "number"):
+        return str(value)
+    if node.op in ("let", "sumover"):
+        return f"{node.op} {value}"
+    if node.op == "unknown":
+        return str(value[0]) + "." * bool(value[1])
+    inside = value if isinstance(value, tuple) else () if value is None else (value,)
+    return node.op + (f"({', '.join(map(str, inside))})" if inside else "")
+
+
 T = TypeVar("T")
 
 

@@ -18,14 +18,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from matcalc.errors import LanguageError
 
-MAX_LENGTH = 100_000  # characters in one text; longer ones are surely not formulas
+MAX_LENGTH = 60_000  # characters in one text; longer ones are surely not formulas
 MAX_DIGITS = 400  # digits in one number, exponents included
 MAX_NESTING = 100  # brackets within brackets
 CLOSERS = {"(": ")", "[": "]", "{": "}", "⟨": "⟩", ".(": ")"}
+NUMPY = "@"  # the value of operators that do to vectors with one axis what NumPy does
 BARS = {"|": "|", "||": "||", "<|": "|>", "<||": "||>"}
 
 
@@ -74,8 +76,8 @@ OPERATORS = {
     "（": "(", "）": ")", "［": "[", "］": "]", "｛": "{", "｝": "}", "，": ",", "、": ",", "；": ";", "：": ":",
     "．": ".", "。": ".",
     "＾": "^", "＿": "_", "＠": "@", "√": "√", "∑": "∑", "∇": "∇", "∞": "∞", "⊕": "⊕", "…": "…", "⋯": "…", "∂": "∂",
-    "∈": "∈", "ℝ": "ℝ", "∀": "∀", "⟵": "<-", "←": "<-", "→": "->", "≤": "<=", "≥": ">=", "≠": "!=", "⟪": "⟨", "⟫": "⟩", "¬": "¬",
-    "🡒": "->", "∝": "∝", "≈": "≈", "≡": "≡", "∏": "∏", "∫": "∫", "ᵀ": "'", "＜": "<", "＞": ">", "⌊": "⌊", "⌋": "⌋",
+    "∈": "∈", "ℝ": "ℝ", "∀": "∀", "⟵": "<-", "←": "<-", "→": "→", "↦": "↦", "≤": "<=", "≥": ">=", "≠": "!=", "⟪": "⟨", "⟫": "⟩", "¬": "¬",
+    "🡒": "→", "⟶": "→", "⇒": "⇒", "∝": "∝", "≈": "≈", "≡": "≡", "∏": "∏", "∫": "∫", "ᵀ": "'", "＜": "<", "＞": ">", "⌊": "⌊", "⌋": "⌋",
     "𝟏": "𝟏", "𝟙": "𝟏", "𝟭": "𝟏", "𝟎": "𝟎", "𝟬": "𝟎", "𝟘": "𝟎",
 }
 DOTS = frozenset("·•⋅∙")  # between two vectors these are the inner product
@@ -93,24 +95,30 @@ _ASCII = re.compile(r"""
   | (?P<string>"[^"\n]*")
   | (?P<comment>\#[^\n]*)
   | (?P<transpose>\.(?:T|mT|H)(?![A-Za-z0-9_(]))
-  | (?P<op>%[*oO]%|\.\.\.|\.\.|\.\*\*|\.[*/^+\-\\'(]|:=|==|\*\*|\|\||<=|>=|!=|<-|->|[-+*@/^(){}\[\],;=:|<>&~$!?%_.'`])
+  | (?P<op>%[*oO]%|\.\.\.|\.\.|\.\*\*|\.[*/^+\-'(]|\.\\(?=\s*(?:[(\[\d]|[A-Za-z](?![A-Za-z])))
+      |:=|==|\*\*|\|\||<=|>=|!=|<-|->|[-+*@/^(){}\[\],;=:|<>&~$!?%_.'`])
 """, re.X)
 _DOTNUMBER = re.compile(r"\.\d+(?:[eE][+-]?\d+)?")
 _STRING = re.compile(r"'[A-Za-z_0-9 ,>.\-]{0,60}'(?![A-Za-z0-9'])")
 _DECLARATION = re.compile(r"""\s*(?:[^\W\d]\w*'?(?:\s*,\s*[^\W\d]\w*'?)*\s*:(?!=)[^;\n#]*)""")
 _VALUES = re.compile(r":.*[+^|=\\(]|:[^,]*:", re.S)        # A:B + C is an inner product
 _SIZED = re.compile(r"×|\bx\b|scalar|\d\s*$")
+_PROMPT = re.compile(r"\s*(?:>>>|>|In \[\d*\]:|julia>)(?= )")
+_SENTENCE = frozenset(("?", ",", "."))     # what may stand after a formula in a sentence
+_NOT_PUNCTUATION = ("..", "\\,", "\\.", "\\right.", "\\left.")
+_WRAPPERS = (("```", "```"), ("**", "**"), ("`", "`"), ("“", "”"), ("„", "“"), ("«", "»"), ("‘", "’"), ('"', '"'))
 _BEFORE_STRING = frozenset({"(", ",", "=", "["})
 
 
 def tokenize(text: str) -> list[Token]:
-    """The raw tokens of the text, with an end token."""
+    """The raw tokens of the text without what is wrapped around it, with an end token."""
     if len(text) > MAX_LENGTH:
         raise LanguageError("text-too-long", f"the text has {len(text):,} characters, at most {MAX_LENGTH:,} can be read")
     tokens: list[Token] = []
-    append, match, pos, size = tokens.append, _ASCII.match, 0, len(text)
+    pos, size = _unwrapped(text)
+    append, match = tokens.append, _ASCII.match
     while pos < size:
-        found = match(text, pos)
+        found = match(text, pos, size)
         if found is None:
             pos = _special(text, pos, tokens)
             continue
@@ -135,10 +143,7 @@ def tokenize(text: str) -> list[Token]:
                 end += 1
             else:
                 append(Token("num", found.group(), pos, end))
-            if end - pos > MAX_DIGITS:
-                raise LanguageError(
-                    "number-too-long", f"a number of {end - pos:,} digits can't be read", span=(pos, end), source=text
-                )
+            _bounded(text, pos, end)
         elif kind == "string":
             append(Token("string", found.group()[1:-1], pos, end))
         elif kind == "newline":
@@ -148,6 +153,36 @@ def tokenize(text: str) -> list[Token]:
         pos = end
     append(Token("end", "", size, size))
     return tokens
+
+
+def _bounded(text: str, start: int, end: int) -> None:
+    if end - start > MAX_DIGITS:
+        raise LanguageError("number-too-long", f"a number of {end - start:,} digits can't be read", span=(start, end), source=text)
+
+
+def _unwrapped(text: str) -> tuple[int, int]:
+    """Where the text begins and ends without prompts, marks of quotation and the punctuation of a sentence around it."""
+    start, end = 0, len(text)
+    if (prompt := _PROMPT.match(text)) is not None:
+        start = prompt.end()
+    while start < end:
+        while start < end and (text[start].isspace() or text[start] in INVISIBLE):
+            start += 1
+        while start < end and (text[end - 1].isspace() or text[end - 1] in INVISIBLE):
+            end -= 1
+        if text[end - 1:end] in _SENTENCE and not text.endswith(_NOT_PUNCTUATION, start, end):
+            asked, end = text[end - 1] == "?", end - 1
+            if asked and text[start:end].rstrip().endswith("="):
+                end = start + len(text[start:end].rstrip()) - 1
+            continue
+        for opener, closer in _WRAPPERS:
+            if end - start > len(opener) + len(closer) and text.startswith(opener, start) and text.endswith(closer, start, end) and \
+                    opener not in text[start + len(opener):end - len(closer)]:
+                start, end = start + len(opener), end - len(closer)
+                break
+        else:
+            break
+    return start, end
 
 
 def _trailing_dot(text: str, dot: int) -> bool:
@@ -170,34 +205,48 @@ def _special(text: str, pos: int, tokens: list[Token]) -> int:
     elif c in OPERATORS:
         tokens.append(Token("op", OPERATORS[c], pos, pos + 1, "·" if c in DOTS else None))
     elif c in FRACTIONS:
-        top, bottom = FRACTIONS[c].split("/")
-        tokens += [
-            Token("op", "(", pos, pos + 1),
-            Token("num", top, pos, pos + 1),
-            Token("op", "/", pos, pos + 1),
-            Token("num", bottom, pos, pos + 1),
-            Token("op", ")", pos, pos + 1),
-        ]
+        tokens.append(Token("num", FRACTIONS[c], pos, pos + 1))
     elif c in ACCENTS:
         if tokens and ACCENTS[c]:
             tokens.append(Token("accent", ACCENTS[c], pos, pos + 1))
+    elif _plain(c):
+        end = pos + 1
+        while end < len(text) and text[end] not in GREEK and text[end] not in OPERATORS and _plain(text[end]):
+            end += 1
+        run = "".join(_plain(x) for x in text[pos:end])
+        if run.isdigit():
+            _bounded(text, pos, end)
+        tokens.append(Token("word" if len(run) > 1 and run[0].isalpha() else "letter" if run.isalpha() else "num", run, pos, end))
+        return end
     else:
         _letter(text, pos, tokens)
     return pos + 1
 
 
+@lru_cache(maxsize=4096)
+def _plain(c: str) -> str:
+    """The ASCII letter or digit of which c is another form (`𝐱`, full-width `Ａ`), or nothing."""
+    folded = unicodedata.normalize("NFKD", c)
+    return folded if c not in SUPERSCRIPTS and c not in SUBSCRIPTS and len(folded) == 1 and folded != c and folded.isascii() and \
+        folded.isalnum() else ""
+
+
+@lru_cache(maxsize=4096)
+def _folded(c: str) -> tuple[str, tuple[str, ...], bool]:
+    """The letter under the accents, their names, and whether that is all there is."""
+    folded = unicodedata.normalize("NFKD", c)
+    marks = tuple(ACCENTS[m] for m in folded[1:] if m in ACCENTS)
+    return folded[0], marks, len(folded) - 1 == len(marks) and folded[0] != c
+
+
 def _letter(text: str, pos: int, tokens: list[Token]) -> None:
     """A mathematical or accented letter: `𝐱`, `𝚺`, `ŷ`; anything else is an error that names the character."""
     c = text[pos]
-    folded = unicodedata.normalize("NFKD", c)
-    base, marks = folded[0], [ACCENTS[m] for m in folded[1:] if m in ACCENTS]
-    latin_font = len(folded) - 1 == len(marks) and base != c
+    base, marks, latin_font = _folded(c)
     if latin_font and base in GREEK:
         tokens.append(Token("letter", GREEK[base], pos, pos + 1))
     elif latin_font and base.isascii() and base.isalpha():
         tokens.append(Token("letter", base, pos, pos + 1))
-    elif latin_font and base.isdigit():
-        tokens.append(Token("num", base, pos, pos + 1))
     elif latin_font and base in "∂∇":
         tokens.append(Token("op", base, pos, pos + 1))
     else:

@@ -123,7 +123,10 @@ class Solver:
             raise Misfit("shape-mismatch", node, "can't tell how {0} is split into factors", ((a, b),))
 
     def guess(self, a: Size, b: Size, node: Node) -> None:
-        """Equate two products factor by factor, in the order of their names."""
+        """Equate two products factor by factor, two sums term by term, in the order of their names."""
+        if len(a.terms) == len(b.terms) > 1:        # [A, B; C, D] is square if A and D are
+            for one, other in zip(a.terms, b.terms, strict=True):
+                self.unify(Size((one,)), Size((other,)), node)
         if len(a.terms) == len(b.terms) == 1 and len(a.names) == len(b.names):
             for x, y in zip(a.names, b.names, strict=True):
                 self.unify(name_size(x), name_size(y), node)
@@ -140,9 +143,12 @@ def is_free(size: Size) -> bool:
 
 
 def _cancel(a: Size, b: Size) -> tuple[Size, Size]:
-    """Both without the factors that they share."""
+    """Both without the terms or factors that they share."""
     if len(a.terms) != 1 or len(b.terms) != 1:
-        return a, b
+        common = set(a.terms) & set(b.terms)
+        if not common or len(common) in (len(a.terms), len(b.terms)):
+            return a, b
+        return Size(tuple(t for t in a.terms if t not in common)), Size(tuple(t for t in b.terms if t not in common))
     (x, c), (y, d) = a.terms[0], b.terms[0]
     p, q = dict(x), dict(y)
     for name in [n for n in p if n in q]:

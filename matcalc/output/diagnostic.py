@@ -58,9 +58,25 @@ def render(error: MatcalcError) -> str:
 
 
 def _wrap(text: str, width: int, first: str = "", then: str = "") -> list[str]:
-    if _columns(text) > len(text):      # wide characters: textwrap counts each as one
-        width = (width + len(then)) // 2
-    return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=then, break_on_hyphens=False)
+    """Lines of at most `width` columns, broken at spaces; wide characters count twice."""
+    if _columns(text) <= len(text):
+        return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=then, break_on_hyphens=False)
+    lines, line, room = [], first, width - _columns(first)
+    for word in text.split():
+        while word:
+            gap = "" if line in (first, then) else " "
+            if _columns(gap + word) <= room:
+                line, room, word = line + gap + word, room - _columns(gap + word), ""
+            elif line not in (first, then):
+                lines.append(line)
+                line, room = then, width - _columns(then)
+            else:
+                cut = 1
+                while cut < len(word) and _columns(word[:cut + 1]) <= room:
+                    cut += 1
+                lines.append(line + word[:cut])
+                line, room, word = then, width - _columns(then), word[cut:]
+    return [*lines, line] if line not in (first, then) or not lines else lines
 
 
 def _message(error: MatcalcError) -> str:

@@ -73,7 +73,7 @@ LATEX = Style(
     entry_power=lambda e, single: rf"^{{\odot {e if single else bracket(e)}}}", bracket=bracket, minus="-", times=r" \cdot ",
     entrywise=r" \odot ", over=r" \oslash ", transpose=r"^{\top}", inverse="^{-1}", coinverse=r"^{-\top}", norm=norm,
     sumover=r"\sum_{{{0}={1}}}^{{{2}}} {3}", blocks=(r"\begin{bmatrix} ", " & ", r" \\ ", r" \end{bmatrix}"),
-    fraction=r"\frac{{{0}}}{{{1}}}")
+    columns=", 0", fraction=r"\frac{{{0}}}{{{1}}}")
 
 
 def latex(expr: Any, memo: Memo | None = None) -> str:

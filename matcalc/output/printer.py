@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy as sp
@@ -21,6 +21,7 @@ from sympy.core.symbol import Str
 from sympy.matrices.expressions.diagonal import DiagonalOf
 
 from matcalc.errors import UnsupportedError
+from matcalc.language.syntax import postorder
 from matcalc.output.letters import LETTER
 from matcalc.terms.nodes import Entry, MatrixFunction, MatrixSum, ScalarFunction, SumOver, op_name
 from matcalc.terms.operations import TABLE
@@ -231,7 +232,11 @@ def _function(node: Any, memo: Memo) -> Form:
         case "commutation" | "elimination" | "unit":
             return _constant(op, parts)
         case "softmax" if len(operands) > 1 and int(operands[1]) == int(node.args[-2] == 1):
-            return call(op, parts[:1])
+            if int(operands[1]) or node.args[-1] == 1:
+                return call(op, parts[:1])
+            return Form("columns", tuple(parts[:1]), op, 1 + _weight(parts[:1], False))
+        case "sqrt" if isinstance(node, MatrixFunction) and 1 not in node.args[-2:]:
+            return Form("roots", tuple(parts), op, 1 + _weight(parts, False))
         case "abs" if isinstance(node, MatrixFunction):     # bars would be a determinant
             return Form("named", tuple(parts), op, 1 + _weight(parts, False))
         case "max" if _is_abs_of_vector(operands[0]):
@@ -596,10 +601,13 @@ class Style:
     norm: Callable[[str, str], str]     # (inside, suffix)
     sumover: str                        # template of index, lower, upper, body
     blocks: tuple[str, str, str, str]   # opening, between entries, between rows, closing
+    spelled: frozenset[str] = frozenset()   # functions whose letter is a symbol here: sigmoid where there is a σ
+    columns: str = ""                   # the axis of a softmax of columns, where a reader would think of rows
     fraction: str = ""                  # template; empty: a / b
     function: Callable[[str], str] = str        # the name of a function without a template of its own
 
 
+LETTERED = {"sigmoid": "sigma", "Phi": "Phi"}      # functions written by a letter, and the symbol of that letter
 Piece = tuple[str, int]     # what was written, and its precedence
 
 
@@ -609,6 +617,7 @@ def write(expr: Any, style: Style, memo: Memo | None = None) -> str:
     if root.weight > LONGEST:
         raise UnsupportedError("answer-too-long", f"written out in full this has {root.weight:,} symbols and operations",
                                hint="keep the intermediates named: ask for the listing instead")
+    style = replace(style, spelled=_letters_taken(root))
     done: dict[tuple[Form, bool], Piece] = {}
     stack = [(root, True)]
     while stack:
@@ -624,6 +633,18 @@ def write(expr: Any, style: Style, memo: Memo | None = None) -> str:
     return done[root, True][0]
 
 
+def _letters_taken(root: Form) -> frozenset[str]:
+    """The functions that are written by a letter which is a symbol in the same text."""
+    functions: set[str] = set()
+    names: set[str] = set()
+    for form in postorder([root], lambda f: f.parts):
+        if form.kind == "call" and form.data in LETTERED:
+            functions.add(form.data)
+        elif form.kind == "name":
+            names.add(form.data)
+    return frozenset(op for op in functions if LETTERED[op] in names)
+
+
 def _wrap(piece: Piece, level: int, style: Style) -> str:
     return piece[0] if piece[1] >= level else style.bracket(piece[0])
 
@@ -636,6 +657,12 @@ def _draw(form: Form, parts: list[Piece], shown: bool, style: Style) -> Piece:
             return str(form.data), ATOM
         case "call":
             return _draw_call(form.data, parts, style)
+        case "columns":
+            return style.function(form.data) + style.bracket(parts[0][0] + style.columns), ATOM
+        case "roots":       # of each entry of a matrix, where a root sign would be that of the matrix
+            if style.fraction:
+                return _wrap(parts[0], ATOM, style) + style.entry_power("1/2", False), POSTFIX
+            return _named(form.data, parts, style)
         case "named":
             return _named(form.data, parts, style)
         case "constant":
@@ -716,11 +743,12 @@ def _named(op: str, parts: list[Piece], style: Style) -> Piece:
 def _draw_call(op: str, parts: list[Piece], style: Style) -> Piece:
     """An operation by its template in the table; `{0}` beside an operator is an operand, elsewhere it is enclosed."""
     template = getattr(TABLE[op], style.column, "") if op in TABLE else ""
-    if not template:
+    if not template or op in style.spelled:
         return _named(op, parts, style)
     if not template.startswith("{0}"):
         if template.endswith("({0})"):
-            return template[:-5].format() + style.bracket(parts[0][0]), ATOM
+            head = template[:-5].format()
+            return head + style.bracket(parts[0][0]), POSTFIX if " " in head or head.count("\\") > 1 else ATOM    # log det(X)
         return template.format(*(p[0] for p in parts)), ATOM
     infix = "{1}" in template
     return template.format(*(_wrap(p, FACTOR if infix else ATOM, style) for p in parts)), PRODUCT if infix else POSTFIX

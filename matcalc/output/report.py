@@ -302,8 +302,9 @@ def duration(seconds: float) -> str:
 # ---- readings, tables and errors ----
 
 def reading(written: Mapping[str, str], shape: Sequence[str], symbols: Sequence[tuple[str, str, str]], notes: Iterable[str], *,
-            width: int) -> list[Line]:
-    """How an expression was read: its forms, its shape, and for each symbol its shape and why."""
+            tree: Sequence[tuple[str, str]] = (), width: int) -> list[Line]:
+    """How an expression was read: its forms, its shape, for each symbol its shape and why, and the tree of operations."""
+    margin = max((cells(text) for text, _ in tree), default=0) + 2
     return [
         *(_line(part, "answer") for part in wrap_formula(written["unicode"], width)),
         (),
@@ -312,6 +313,8 @@ def reading(written: Mapping[str, str], shape: Sequence[str], symbols: Sequence[
         *labelled(list(noted(notes)), width),
         *([()] if symbols else []),
         *table([(symbol(name), shape, lettered(why)) for name, shape, why in symbols], width=width, styles=("answer", "", "dim"), prose=True),
+        *([()] if tree else []),
+        *((*_line(text), (" " * (margin - cells(text)) + kind, "dim")) for text, kind in tree),
     ]
 
 

@@ -11,11 +11,11 @@ from matcalc.errors import LanguageError
 from matcalc.language.spellings import latex, matlab, python
 from matcalc.language.tokens import Token
 
-SYNTAXES = ("auto", "plain", "latex", "numpy", "matlab", "julia", "r", "sympy")
+SYNTAXES = ("auto", "plain", "latex", "numpy", "matlab", "julia", "r", "sympy", "mathematica")
 Reader = Callable[[Sequence[Token], str, frozenset[str]], tuple[list[Token], list[str]]]
 READERS: dict[str, Reader] = {
     "latex": latex.read, "numpy": python.read_numpy, "sympy": python.read_sympy, "matlab": matlab.read_matlab,
-    "julia": matlab.read_julia, "r": matlab.read_r}
+    "julia": matlab.read_julia, "r": matlab.read_r, "mathematica": matlab.read_mathematica}
 ALIASES = {
     "tex": "latex", "jax": "numpy", "torch": "numpy", "pytorch": "numpy", "cvxpy": "numpy", "python": "numpy",
     "octave": "matlab", "ascii": "plain", "unicode": "plain"}
@@ -38,6 +38,8 @@ def detect(tokens: Sequence[Token], known: frozenset[str]) -> str:
     """The spelling whose marks the text has."""
     if latex.recognised(tokens):
         return "latex"
+    if matlab.is_mathematica(tokens, known):
+        return "mathematica"
     if matlab.is_r(tokens):
         return "r"
     if python.is_sympy(tokens, known):
@@ -52,6 +54,5 @@ def detect(tokens: Sequence[Token], known: frozenset[str]) -> str:
 
 
 def _unwrapped(tokens: list[Token]) -> list[Token]:
-    """Without the backquotes or quotation marks around the whole."""
-    kept = [t for t in tokens if t.text != "`" or t.kind != "op"]
-    return kept if len(kept) != len(tokens) else tokens
+    """With a backquote that stands for a prime read as one."""
+    return [t._replace(text="'") if t.text == "`" and t.kind == "op" else t for t in tokens]

@@ -10,10 +10,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from matcalc.errors import LanguageError
 from matcalc.language.spellings.plain import LANGUAGE_FUNCTIONS, memberships
-from matcalc.language.tokens import CLOSERS, LETTER_NAMES, Token, mark, words
+from matcalc.language.spellings.prose import unconstrained
+from matcalc.language.spellings.tex import Stream, expanded, without_comments
+from matcalc.language.tokens import LETTER_NAMES, Token, mark, words
 
 MAX_BRACES = 200
 NOISE = words(r"""
@@ -45,14 +48,16 @@ OPERATORS = {
     "lvert": "<|", "rvert": "|>", "top": "'", "intercal": "'", "prime": "'", "coloneqq": ":=", "triangleq": ":=",
     "defeq": ":=", "eqdef": ":=", "colonequals": ":=", "eq": "=", "infty": "∞", "in": "∈", "colon": ":", "leftarrow": "<-",
     "propto": ":=", "approx": "=", "sim": "=", "simeq": "=", "cong": "=", "gets": "<-", "equiv": ":=", "lgroup": "(",
-    "rgroup": ")", "le": "<=", "leq": "<=", "ge": ">=", "geq": ">=", "neq": "!=", "lt": "<", "gt": ">", "sum": "∑",
+    "rgroup": ")", "le": "<=", "leq": "<=", "ge": ">=", "geq": ">=", "neq": "!=", "ne": "!=", "lt": "<", "gt": ">", "sum": "∑",
     "partial": "∂", "lang": "⟨", "rang": "⟩", "T": "'", "trans": "'", "transp": "'", "tran": "'", "transpose": "'", "tp": "'",
-    "Tr'": "'", "dagger": "+", "dag": "+", "R": "ℝ", "Reals": "ℝ", "reals": "ℝ", "lrcorner": ")"}
+    "Tr'": "'", "dagger": "+", "dag": "+", "R": "ℝ", "Reals": "ℝ", "reals": "ℝ", "lrcorner": ")", "to": "→",
+    "rightarrow": "→", "longrightarrow": "→", "mapsto": "↦", "longmapsto": "↦"}
+_VALUE = {"cdot": "·", "bullet": "·", "vert": "vert", "mid": "vert", "dagger": "†", "dag": "†"}
 FUNCTIONS = {
     "log": "log", "ln": "log", "exp": "exp", "det": "det", "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh",
     "cosh": "cosh", "tanh": "tanh", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "tr": "tr", "Tr": "tr",
     "trace": "tr", "Trace": "tr", "diag": "diag", "Diag": "diag", "rank": "rank", "max": "max", "min": "min", "sgn": "sign",
-    "sign": "sign", "logdet": "logdet", "relu": "relu", "ReLU": "relu", "softmax": "softmax", "erf": "erf", "vect": "vec",
+    "sign": "sign", "logdet": "logdet", "relu": "relu", "ReLU": "relu", "softmax": "rowwise_softmax", "erf": "erf", "vect": "vec",
     "vecc": "vec", "vecop": "vec", "vech": "vech", "sigmoid": "sigmoid", "kron": "kron", "lse": "logsumexp", "adj": "adj",
     "mean": "mean"}
 BRACED = {
@@ -95,48 +100,34 @@ def read(tokens: Sequence[Token], source: str, known: frozenset[str]) -> tuple[l
         elif token.text == "}":
             depth -= 1
     reader = _Reader(source, known)
-    out = _without_constraints(reader.process(_without_comments(tokens, source)), reader)
+    out = unconstrained(reader.process(expanded(without_comments(tokens))), reader.notes)
     if any(t.text == "∈" for t in out):
         out = memberships(out)
     return _tidy(out), reader.notes
 
 
-def _without_constraints(tokens: list[Token], reader: _Reader) -> list[Token]:
-    """Without what follows a comma and compares, `…, x >= 0`."""
-    depth, comma = 0, -1
-    for i, token in enumerate(tokens):
-        if token.kind == "op":
-            depth += (token.text in CLOSERS) - (token.text in (")", "]", "}", "⟩"))
-            if token.text == "," and not depth and comma < 0:
-                comma = i
-            elif comma >= 0 and not depth and token.text in ("<=", ">=", "<", ">", "!="):
-                reader.note("what follows the comma was left out")
-                return [*tokens[:comma], *(t for t in tokens[comma:] if t.kind in ("decl", "end"))]
-    return tokens
+def _scripted(tokens: Sequence[Token]) -> bool:
+    """Whether the first token has a script that isn't a number: `d^T x`, unlike `d^2 f`."""
+    after = [t for t in tokens[1:4] if t.text != "{"]
+    return len(after) > 1 and after[0].text in ("^", "_", "'") and after[1].kind != "num"
 
 
-def _without_comments(tokens: Sequence[Token], source: str) -> list[Token]:
-    out: list[Token] = []
-    skipping = False
-    blank = -1
+def _over(tokens: Sequence[Token]) -> int | None:
+    r"""The index of the first `\over` that isn't in braces."""
+    depth = 0
     for i, token in enumerate(tokens):
-        if token.kind == "newline":
-            skipping = False
-            if i == blank + 1 or "\n" in source[token.end : tokens[i + 1].start]:
-                pass
-            blank = i
-            out.append(token)
-        elif token.kind == "end":
-            out.append(token)
-        elif skipping or (skipping := token.text == "%" and token.kind == "op"):
-            continue
-        else:
-            out.append(token)
-    return out
+        if token.text == "\\over":
+            if not depth:
+                return i
+        elif token.kind == "op":
+            depth += (token.text == "{") - (token.text == "}")
+    return None
 
 
 class _Reader:
     """Rewrites token lists; groups are read by recursion, whose depth was bounded before."""
+
+    fonts, accents = FONTS, frozenset(ACCENTS)
 
     def __init__(self, source: str, known: frozenset[str]) -> None:
         self.source, self.known = source, known
@@ -153,7 +144,13 @@ class _Reader:
     # ---- the stream ----
 
     def process(self, tokens: Sequence[Token], script: bool = False) -> list[Token]:
-        stream = _Stream(list(tokens))
+        if (over := _over(tokens)) is not None:
+            sign = tokens[over]
+            braces = [mark("{", sign.start, sign.end), mark("}", sign.start, sign.end)]
+            return self.process([sign._replace(text="\\frac"), braces[0], *tokens[:over], braces[1], braces[0],
+                                 *(t for t in tokens[over + 1 :] if t.kind != "end"), braces[1],
+                                 *(t for t in tokens[over + 1 :] if t.kind == "end")], script)
+        stream = Stream(list(tokens))
         out: list[Token] = []
         while (token := stream.peek()) is not None:
             if self.stopped and token.kind != "end":
@@ -162,7 +159,7 @@ class _Reader:
             self.item(stream, out, script)
         return out
 
-    def tail(self, stream: _Stream) -> list[Token]:
+    def tail(self, stream: Stream) -> list[Token]:
         r"""After “where” or “s.t.” only `X \in \mathbb{R}^{m\times n}` is of use."""
         rest, stream.i = (
             [t for t in stream.tokens[stream.i :] if t.kind != "end"],
@@ -174,7 +171,7 @@ class _Reader:
         except LanguageError:
             return []
 
-    def item(self, stream: _Stream, out: list[Token], script: bool) -> None:
+    def item(self, stream: Stream, out: list[Token], script: bool) -> None:
         token = stream.next()
         kind, text = token.kind, token.text
         if kind == "command":
@@ -184,7 +181,7 @@ class _Reader:
             self.scripts(stream, out)
         elif kind == "op" and text == "{":
             inner = self.process(stream.group(token, self))
-            if len(inner) == 1 or not inner or (inner and _is_name(inner)):
+            if len(inner) == 1 or not inner or _is_name(inner) or _is_barred(inner):
                 out.extend(inner)
             else:
                 out += [mark("(", token.start, token.end), *inner, mark(")", inner[-1].end, inner[-1].end)]
@@ -201,7 +198,7 @@ class _Reader:
         else:
             out.append(token)
 
-    def starts_statement(self, stream: _Stream) -> bool:
+    def starts_statement(self, stream: Stream) -> bool:
         """Whether the next line is a new statement: only an assignment is, elsewhere TeX ignores line ends."""
         depth = 0
         for t in stream.tokens[stream.i : stream.i + 60]:
@@ -215,7 +212,7 @@ class _Reader:
                 return stream.tokens[stream.i].text not in ("=", ":=", "&")
         return False
 
-    def scripts(self, stream: _Stream, out: list[Token]) -> None:
+    def scripts(self, stream: Stream, out: list[Token]) -> None:
         """`_a^b` in either order; the subscript is put first, since it belongs to the name."""
         subs: list[Token] = []
         sups: list[Token] = []
@@ -228,6 +225,10 @@ class _Reader:
             if follow is None or follow.kind == "end" or (follow.kind == "op" and follow.text in ("^", "_", "}", "&", "$", ")")):
                 raise self.fail("unexpected-end", f"the {'subscript' if sign.text == '_' else 'exponent'} is missing", sign)
             inner = self.process(stream.argument(self), script=True)
+            if sign.text == "_" and out and out[-1].text == "∑" and any(t.text == "∈" for t in inner):
+                cut = next(k for k, t in enumerate(inner) if t.text == "∈")
+                self.note(f"the sum over {self.source[inner[0].start:inner[-1].end]} was read as one over all indices")
+                inner = inner[:cut]
             if sign.text == "_":
                 subs += [
                     sign,
@@ -247,7 +248,7 @@ class _Reader:
 
     # ---- commands ----
 
-    def command(self, token: Token, name: str, stream: _Stream, out: list[Token], script: bool) -> None:
+    def command(self, token: Token, name: str, stream: Stream, out: list[Token], script: bool) -> None:
         start, end = token.start, token.end
         if name in ("left", "right", "bigl", "bigr", "Bigl", "Bigr", "biggl", "biggr", "Biggl", "Biggr"):
             self.delimiter(token, name, stream, out)
@@ -257,7 +258,9 @@ class _Reader:
             out.append(Token("func", FUNCTIONS[name], start, end))
         elif name in LETTERS:
             out.append(Token("letter", LETTERS[name], start, end))
-        elif name in OPERATORS and not (name == "partial" and stream.next_text() == "_"):
+        elif name in OPERATORS and not (name == "partial" and stream.next_text() == "_") and not (
+            OPERATORS[name] == "→" and stream.next_text() in ("\\min", "\\max", "\\inf", "\\sup")
+        ):
             self.operator(token, name, stream, out, script)
         elif name in FONTS:
             self.font(token, name, stream, out, script)
@@ -296,7 +299,7 @@ class _Reader:
                 out
                 and after is not None
                 and after.kind != "end"
-                and self.starts_statement(_Stream([t for t in stream.rest() if t.text != "&"]))
+                and self.starts_statement(Stream([t for t in stream.rest() if t.text != "&"]))
             ):
                 out.append(Token("newline", "\n", start, end))
         elif name in ("underbrace", "overbrace", "overset", "underset", "stackrel"):
@@ -317,11 +320,13 @@ class _Reader:
             self.nabla(token, stream, out)
         elif name in ("argmin", "argmax", "minimize", "maximize"):
             self.leave_out(token, name, stream, out)
+        elif name in ("quad", "qquad") and out and [t.kind for t in stream.rest()] == ["op", "num", "op", "end"]:
+            stream.i += 3  # the number of the equation
         elif name in NOISE or not name:
             pass
         elif name in ("dots", "ldots", "cdots", "vdots", "ddots"):
             raise self.fail("unexpected-token", "an ellipsis can't be read: write the sum with an index, `\\sum_{i=1}^n`", token)
-        elif name in ("prod", "int", "lim", "bigcup", "oint", "iint", "bigoplus", "oplus", "pm", "mp", "to", "mapsto"):
+        elif name in ("prod", "int", "lim", "bigcup", "oint", "iint", "bigoplus", "oplus", "pm", "mp"):
             raise self.fail("unsupported-notation", f"`\\{name}` isn't part of the language", token)
         elif name in ("quad", "qquad"):
             pass
@@ -355,7 +360,7 @@ class _Reader:
             "unknown-command", f"unknown LaTeX command `\\{name}`", token, f"did you mean `\\{near[0]}`?" if near else None
         )
 
-    def delimiter(self, token: Token, name: str, stream: _Stream, out: list[Token]) -> None:
+    def delimiter(self, token: Token, name: str, stream: Stream, out: list[Token]) -> None:
         r"""`\left|` opens and `\right|` closes; `\left.` is nothing."""
         after = stream.peek()
         if after is None or after.kind == "end":
@@ -382,7 +387,7 @@ class _Reader:
             stream.next()
             out.append(mark("⟨" if after.text == "<" else "⟩", token.start, after.end))
 
-    def operator(self, token: Token, name: str, stream: _Stream, out: list[Token], script: bool) -> None:
+    def operator(self, token: Token, name: str, stream: Stream, out: list[Token], script: bool) -> None:
         text = OPERATORS[name]
         start, end = token.start, token.end
         if (
@@ -408,14 +413,14 @@ class _Reader:
         elif name == "sum":
             out.append(mark("∑", start, end))
         else:
-            out.append(mark(text, start, end, "·" if name in ("cdot", "bullet") else "vert" if name in ("vert", "mid") else None))
+            out.append(mark(text, start, end, _VALUE.get(name)))
 
     def trimmed(self, start: int) -> int:
         while start and self.source[start - 1] in " \t\n":
             start -= 1
         return start
 
-    def font(self, token: Token, name: str, stream: _Stream, out: list[Token], script: bool) -> None:
+    def font(self, token: Token, name: str, stream: Stream, out: list[Token], script: bool) -> None:
         after = stream.peek()
         if after is not None and after.text == "*" and name == "operatorname":
             stream.next()
@@ -428,6 +433,9 @@ class _Reader:
         raw = stream.argument(self)
         end = max((t.end for t in raw), default=token.end)
         text = "".join(t.text for t in raw if t.kind != "command" or (t.text[1:] not in NOISE and t.text != "\\"))
+        if name == "operatorname" and text.endswith(".") and text[:-1].rstrip("'").isalnum():  # f.(X), as we print it
+            out.append(Token("func", text[:-1], token.start, end, ("unknown", True)))
+            return
         plain = self.source[raw[0].start : raw[-1].end] if raw else ""
         spoken = re.sub(r"\\(?:mathrm|text|operatorname|rm|mathsf|mathbf|textrm|limits|sf|bf)|[^a-z]", "", plain.lower())
         if name in ("mathop", "operatorname") and spoken in EXTREMA and not script and "\\" in plain:
@@ -461,7 +469,8 @@ class _Reader:
             and name in ("mathbb", "operatorname", "mathrm", "mathsf")
             and (follow := stream.peek()) is not None
             and follow.text in ("[", "(", "\\left", "\\big", "\\Big", "\\bigl", "\\{", "_")
-            and (name == "mathbb" or len(text) > 1)
+            and (name == "mathbb" or len(text) > 1 or (text == "E" and "[" in (
+                follow.text, *(t.text for t in stream.rest()[1:2] if follow.text != "("))))
         ):
             raise LanguageError(
                 "unsupported-notation",
@@ -513,6 +522,7 @@ class _Reader:
                 return
             function = LANGUAGE_FUNCTIONS.get(joined) or LANGUAGE_FUNCTIONS.get(joined.lower())
             if function and joined not in self.known:
+                function = "rowwise_softmax" if function == "softmax" else function
                 out.append(Token("func", function, token.start, end))
                 return
             if name not in ("mathbf", "textbf", "boldsymbol", "bm", "bold", "mathit"):
@@ -530,7 +540,7 @@ class _Reader:
             inner = [mark("(", token.start, token.end), *inner, mark(")", end, end)]
         out += inner
 
-    def words(self, token: Token, name: str, plain: str, joined: str, stream: _Stream, out: list[Token], end: int) -> None:
+    def words(self, token: Token, name: str, plain: str, joined: str, stream: Stream, out: list[Token], end: int) -> None:
         """Upright words: a name in the formula, or prose that ends or surrounds it."""
         plain = re.sub(r"\\ |~", " ", plain)
         if STOPS.match(plain) and (
@@ -563,7 +573,7 @@ class _Reader:
         if plain.strip(" .,;:"):
             self.note(f"the words “{plain.strip()}” were left out")
 
-    def leads(self, stream: _Stream, out: list[Token]) -> bool:
+    def leads(self, stream: Stream, out: list[Token]) -> bool:
         r"""Whether `\min` stands in front of an objective: it has a subscript or nothing before it, and isn't called."""
         if out and out[-1].text not in ("=", ":=", "\n") and out[-1].kind != "newline":
             return False
@@ -574,11 +584,15 @@ class _Reader:
             i += 1
         return i < len(stream.tokens) and stream.tokens[i].text not in ("(", "[", "\\{", "\\lbrace", "\\lbrack", "\\lparen")
 
-    def leave_out(self, token: Token, name: str, stream: _Stream, out: list[Token]) -> None:
+    def leave_out(self, token: Token, name: str, stream: Stream, out: list[Token]) -> None:
         while (after := stream.peek()) is not None:
             if after.kind == "op" and after.text == "_":
                 stream.next()
-                stream.argument(self)
+                below = [t.text for t in stream.argument(self) if t.text not in ("{", "}")]
+                following = [t.text for t in stream.rest() if t.text != "{"]
+                if len(below) == 1 and len(below[0]) == 1 and any(a == "_" and b == below[0] for a, b in pairwise(following)):
+                    raise self.fail("unsupported-notation", f"`{name}` over the index {below[0]} isn't part of the language", token,
+                                    f"write `{name}(x)` of the whole vector" if name in ("min", "max") else None)
             elif (
                 after.kind == "command"
                 and after.text[1:] in NOISE
@@ -593,7 +607,7 @@ class _Reader:
                 break
         self.note(f"`{name}` in front was left out")
 
-    def fraction(self, token: Token, stream: _Stream, out: list[Token]) -> None:
+    def fraction(self, token: Token, stream: Stream, out: list[Token]) -> None:
         raw_top, raw_below = stream.argument(self), stream.argument(self)
         if (
             [t.text for t in raw_top] == ["d"]
@@ -610,6 +624,7 @@ class _Reader:
             and raw_below[0].text in ("\\partial", "d", "\\mathrm")
             and raw_top[0].text == raw_below[0].text
             and len(raw_below) > 1
+            and not (raw_top[0].text == "d" and ("d" in self.known or _scripted(raw_top) or _scripted(raw_below)))
         ):
             name = "".join(t.text for t in raw_below[1:] if t.text not in ("{", "}") and t.text[1:] not in FONTS)
             self.note(f"the derivative sign by {name} was left out: the variable is given by --wrt")
@@ -640,7 +655,7 @@ class _Reader:
             ]
         out.append(mark(")", end, end))
 
-    def root(self, token: Token, stream: _Stream, out: list[Token]) -> None:
+    def root(self, token: Token, stream: Stream, out: list[Token]) -> None:
         after = stream.peek()
         degree: list[Token] = []
         if after is not None and after.text == "[":
@@ -667,7 +682,7 @@ class _Reader:
         else:
             out += [Token("func", "root", token.start, token.end), *group]
 
-    def braced(self, token: Token, name: str, stream: _Stream, out: list[Token]) -> None:
+    def braced(self, token: Token, name: str, stream: Stream, out: list[Token]) -> None:
         opener, closer = BRACED[name]
         if (after := stream.peek()) is not None and after.text == "*":
             stream.next()
@@ -680,7 +695,7 @@ class _Reader:
         directed = {"||": ("<||", "||>"), "|": ("<|", "|>")}.get(opener, (opener, closer))
         out += [mark(directed[0], token.start, token.end), *inner, mark(directed[1], end, end)]
 
-    def stacked(self, token: Token, name: str, stream: _Stream, out: list[Token]) -> None:
+    def stacked(self, token: Token, name: str, stream: Stream, out: list[Token]) -> None:
         first = stream.argument(self)
         if name in ("underbrace", "overbrace"):
             inner = self.process(first)
@@ -701,7 +716,7 @@ class _Reader:
         else:
             out += self.process(second)
 
-    def nabla(self, token: Token, stream: _Stream, out: list[Token]) -> None:
+    def nabla(self, token: Token, stream: Stream, out: list[Token]) -> None:
         after = stream.peek()
         rest = [t for t in stream.rest()[:2] if t.text != "\\mathrm"]
         if after is not None and after.kind == "op" and after.text in ("_", "^"):
@@ -718,7 +733,7 @@ class _Reader:
         else:
             self.note("the ∇ in front was left out: the variable is given by --wrt")
 
-    def environment(self, token: Token, stream: _Stream, out: list[Token]) -> None:
+    def environment(self, token: Token, stream: Stream, out: list[Token]) -> None:
         name = "".join(t.text for t in stream.argument(self))
         if name.rstrip("*") not in GRIDS:
             if name in ("cases", "cases*", "rcases", "dcases"):
@@ -767,90 +782,11 @@ class _Reader:
             out.append(mark(")", end, end))
 
 
-class _Stream:
-    """Tokens with a place; numbers and words are cut where TeX takes one character."""
-
-    def __init__(self, tokens: list[Token]) -> None:
-        self.tokens, self.i = tokens, 0
-
-    def peek(self) -> Token | None:
-        return self.tokens[self.i] if self.i < len(self.tokens) else None
-
-    def next(self) -> Token:
-        if self.i >= len(self.tokens):
-            place = self.tokens[-1].end if self.tokens else 0
-            return Token("end", "", place, place)
-        self.i += 1
-        return self.tokens[self.i - 1]
-
-    def next_text(self) -> str:
-        return self.tokens[self.i].text if self.i < len(self.tokens) else ""
-
-    def back(self) -> None:
-        self.i -= 1
-
-    def rest(self) -> list[Token]:
-        return self.tokens[self.i : self.i + 80]
-
-    def group(self, opener: Token, reader: _Reader) -> list[Token]:
-        """The tokens up to the brace that closes the one just read."""
-        depth, start = 1, self.i
-        while self.i < len(self.tokens):
-            token = self.tokens[self.i]
-            if token.kind == "op":
-                depth += (token.text == "{") - (token.text == "}")
-                if not depth:
-                    self.i += 1
-                    return self.tokens[start : self.i - 1]
-            self.i += 1
-        raise reader.fail("unbalanced-bracket", "this `{` is never closed", opener)
-
-    def argument(self, reader: _Reader) -> list[Token]:
-        """One argument as TeX takes it: a group, a command (with its own arguments), or one character."""
-        while (token := self.peek()) is not None and (
-            token.kind == "newline" or token.text in ("\\,", "\\!", "\\;", "\\limits", "\\nolimits")
-        ):
-            self.i += 1
-        token = self.next()
-        if token.kind == "end":
-            raise reader.fail("unexpected-end", "an argument is missing at the end", mark("", max(0, token.start - 1), token.end))
-        if token.kind == "op" and token.text == "{":
-            return self.group(token, reader)
-        if token.kind == "word" and len(token.text) > 1:
-            self.i -= 1
-            self.tokens[self.i] = Token("word" if token.text[1].isalpha() else "num", token.text[1:], token.start + 1, token.end)
-            return [Token("word", token.text[0], token.start, token.start + 1)]
-        if (
-            token.kind == "num"
-            and len(token.text) > 1
-            and token.text.isdigit()
-            and reader.source[token.start - 1 : token.start] not in ("^", "_")
-        ):
-            self.i -= 1
-            self.tokens[self.i] = Token("num", token.text[1:], token.start + 1, token.end)
-            return [Token("num", token.text[0], token.start, token.start + 1)]
-        if token.kind == "command":
-            name = token.text[1:]
-            if name in FONTS or name in ACCENTS or name in ("sqrt",):
-                after = self.peek()
-                if after is not None and after.kind != "end":
-                    start = self.i
-                    self.argument(reader)
-                    return [token, *self.tokens[start : self.i]]
-            if name in ("frac", "tfrac", "dfrac"):
-                start = self.i
-                self.argument(reader)
-                self.argument(reader)
-                return [token, *self.tokens[start : self.i]]
-        if (
-            token.kind == "op"
-            and token.text == "-"
-            and (after := self.peek()) is not None
-            and reader.source[token.start - 1 : token.start] == "^"
-        ):
-            self.i += 1  # A^-1, which TeX would not take either
-            return [token, after]
-        return [token]
+def _is_barred(tokens: Sequence[Token]) -> bool:
+    """Whether the tokens are one norm."""
+    closers = {"<||": "||>", "<|": "|>", "||": "||"}
+    closer = closers.get(tokens[0].text)
+    return closer is not None and tokens[-1].text == closer and all(t.text not in (closer, tokens[0].text) for t in tokens[1:-1])
 
 
 def _is_name(tokens: Sequence[Token]) -> bool:

@@ -11,7 +11,9 @@ from fractions import Fraction
 from typing import Any
 
 from matcalc.language.syntax import Node, Span
+from matcalc.language.tokens import NUMPY
 
+ROWWISE = "rows"    # Node.value of a softmax that is one of each row, if its argument is a matrix
 RENAMED: dict[str, str] = {
     "trace": "tr", "slogdet": "logdet", "logdet": "logdet", "log_det": "logdet", "log_abs_determinant": "logdet",
     "eigvalsh": "eigvals", "absolute": "abs", "fabs": "abs", "expit": "sigmoid", "logaddexp": "logaddexp",
@@ -40,8 +42,10 @@ class Call:
         span: Span,
         apply: Callable[[str, tuple[Node, ...]], Node],
         fail: Callable[[str], Any],
+        matrix: Callable[[Node], bool] = lambda _: False,
     ) -> None:
         self.name, self.args, self.options, self.span, self.apply, self.fail = name, args, options, span, apply, fail
+        self.matrix = matrix    # whether the conventions make a node a matrix
 
     def node(self, op: str, *args: Node, value: object = None) -> Node:
         return Node(op, args, value, self.span)
@@ -76,7 +80,7 @@ class Call:
         if value not in (0, 1, -1, -2):
             self.fail("needs an axis that is 0 or 1")
         assert isinstance(value, Fraction)
-        return int(value) % 2
+        return -1 if value == -1 else int(value) % 2
 
 
 def _product(c: Call) -> Node:
@@ -89,6 +93,12 @@ def _product(c: Call) -> Node:
         node = c.node("mul", node, arg, value="·")
     assert isinstance(node, Node)
     return node
+
+
+def _numpy_product(c: Call) -> Node:
+    """The product of arrays with one or two axes."""
+    node = _product(c)
+    return Node("mul", node.args, NUMPY, node.span) if len(c.args) == 2 and node.op == "mul" else node
 
 
 def _fold(op: str) -> Build:
@@ -179,9 +189,62 @@ def _like(value: int) -> Build:
     return lambda c: c.node("ones") if value else c.number(0)
 
 
-def _mean_square(c: Call) -> Node:
-    a, b = c.need(2)
-    return c.node("mean", c.node("hpower", c.node("sub", a, b), c.number(2)))
+def _loss(build: Callable[[Call, Node, Node], Node]) -> Build:
+    """A loss of prediction and target, entry by entry: its mean, or what `reduction=` says."""
+
+    def loss(c: Call) -> Node:
+        entries = build(c, *c.need(2))
+        how = c.option("reduction")
+        how_text = "mean" if how is None else str(how.value)
+        if how_text not in ("mean", "sum", "none"):
+            c.fail(f"has no reduction `{how_text}`")
+        return entries if how_text == "none" else c.node(how_text, entries)
+
+    return loss
+
+
+def _one_minus(c: Call, a: Node) -> Node:
+    return c.node("sub", c.number(1), a)
+
+
+def _cross_entropy(c: Call) -> Node:
+    """−yᵀ log softmax(z) for the class probabilities y; for matrices the mean over the rows."""
+    z, y = c.need(2)
+    rows = c.matrix(z)
+    logs = c.node("log", c.node("softmax", z, value=1) if rows else c.node("softmax", z))
+    total = c.node("neg", c.node("inner", y, logs))
+    how = c.option("reduction")
+    return c.node("div", total, c.node("sizeof", z, value=0)) if rows and (how is None or how.value == "mean") else total
+
+
+def _clamp(c: Call) -> Node:
+    """clamp(x, min=a) = a + relu(x - a), clamp(x, max=b) = b - relu(b - x)."""
+    node = c.args[0] if c.args else c.need(1)[0]
+    low, high = c.option("min", "a_min", position=1), c.option("max", "a_max", position=2)
+    if low is not None and not (low.op == "string" and low.value == "None"):
+        above = c.node("relu", node if low.op == "number" and not low.value else c.node("sub", node, low))
+        node = above if low.op == "number" and not low.value else c.node("add", low, above)
+    if high is not None and not (high.op == "string" and high.value == "None"):
+        node = c.node("sub", high, c.node("relu", c.node("sub", high, node)))
+    return node
+
+
+def _cosine(c: Call) -> Node:
+    x, y = c.need(2)
+    return c.node("div", c.node("inner", x, y), c.node("mul", c.node("norm", x), c.node("norm", y)))
+
+
+def _inner3(c: Call) -> Node:
+    x, a, *y = c.need(2, 3)
+    return c.node("inner", x, c.node("mul", a, y[0])) if y else c.node("inner", x, a)
+
+
+def _size(c: Call) -> Node:
+    """MATLAB's and Julia's size(A, 1)."""
+    a, k = c.need(2)
+    if k.op != "number" or k.value not in (1, 2):
+        c.fail("needs 1 or 2 as its second argument")
+    return c.node("sizeof", a, value=int(k.value) - 1)
 
 
 def _quad_form(c: Call) -> Node:
@@ -309,13 +372,17 @@ def _unary(build: Callable[[Call, Node], Node]) -> Build:
     return lambda c: build(c, *c.need(1))
 
 
+def _log(base: int) -> Build:
+    return _unary(lambda c, a: c.node("div", c.node("log", a), c.node("log", c.number(base))))
+
+
 def _ones(c: Call) -> Node:
     args = c.args[0].args if len(c.args) == 1 and c.args[0].op == "blocks" else c.args
     return c.apply(c.name, tuple(a for a in args if a.op != "string"))
 
 
 def _named(c: Call, name: str) -> Call:
-    return Call(name, c.args, c.options, c.span, c.apply, c.fail)
+    return Call(name, c.args, c.options, c.span, c.apply, c.fail, c.matrix)
 
 
 def _filled(c: Call) -> Node:
@@ -327,10 +394,12 @@ def _filled(c: Call) -> Node:
     return ones if a.op == "number" and a.value == 1 else c.node("mul", a, ones)
 
 
+_SQUARED = _loss(lambda c, a, b: c.node("hpower", c.node("sub", a, b), c.number(2)))
+
 MACROS: dict[str, Build] = {
-    "matmul": _product, "mm": _product, "mv": _product, "bmm": _product, "matvec": _product, "multi_dot": _product,
+    "matmul": _numpy_product, "mm": _numpy_product, "mv": _numpy_product, "bmm": _product, "matvec": _product, "multi_dot": _product,
     "mtimes": _product, "MatMul": _product, "chain_matmul": _product, "linalg_dot": _product, "spmm": _product,
-    "np_dot": _product, "np_inner": lambda c: c.node("inner", *c.need(2)), "multiply": _fold("hadamard"),
+    "np_dot": _numpy_product, "np_inner": lambda c: c.node("inner", *c.need(2)), "multiply": _fold("hadamard"),
     "times": _fold("hadamard"), "HadamardProduct": _fold("hadamard"), "hadamard_product": _fold("hadamard"),
     "np_mul": _fold("hadamard"), "np_add": _fold("add"), "np_sub": _fold("sub"), "divide": _fold("quotient"),
     "true_divide": _fold("quotient"), "rdivide": _fold("quotient"), "np_div": _fold("quotient"), "plus": _fold("badd"),
@@ -349,8 +418,20 @@ MACROS: dict[str, Build] = {
     "sum_square": _sum_squares, "sumsqr": _sum_squares, "sumsq": _sum_squares, "quad_form": _quad_form,
     "quad_over_lin": _quad_over_lin,
     "matrix_frac": lambda c: c.node( "mul", c.node("mul", c.t(c.need(2)[0]), c.inv(c.args[1])), c.args[0]),
-    "crossprod": _crossprod, "tcrossprod": _tcrossprod, "r_solve": _solve, "mse_loss": _mean_square,
-    "mean_squared_error": _mean_square, "MSELoss": _mean_square, "linear": _linear, "repmat": _repmat, "einsum": _einsum,
+    "crossprod": _crossprod, "tcrossprod": _tcrossprod, "r_solve": _solve, "mse_loss": _SQUARED, "mean_squared_error": _SQUARED,
+    "l1_loss": _loss(lambda c, a, b: c.node("abs", c.node("sub", a, b))),
+    "soft_margin_loss": _loss(lambda c, a, b: c.node("softplus", c.node("neg", c.node("hadamard", b, a)))),
+    "binary_cross_entropy": _loss(lambda c, p, y: c.node("neg", c.node(
+        "add", c.node("hadamard", y, c.node("log", p)), c.node("hadamard", _one_minus(c, y), c.node("log", _one_minus(c, p)))))),
+    "binary_cross_entropy_with_logits": _loss(lambda c, z, y: c.node("sub", c.node("softplus", z), c.node("hadamard", y, z))),
+    "rowwise_softmax": lambda c: c.node("softmax", *c.need(1), value=ROWWISE) if len(c.args) < 2 else c.apply("softmax", c.args),
+    "cross_entropy": _cross_entropy, "clamp": _clamp, "cosine_similarity": _cosine, "inner3": _inner3, "size": _size,
+    "l2_loss": _unary(lambda c, a: c.node("div", c.node("power", c.node("norm", a), c.number(2)), c.number(2))),
+    "np_normalize": lambda c: c.node("normalize", c.args[0] if c.args else c.need(1)[0]),
+    "rows": _unary(lambda c, a: c.node("sizeof", a, value=0)), "cols": _unary(lambda c, a: c.node("sizeof", a, value=1)),
+    "entries": _unary(lambda c, a: c.node("sizeof", a)), "column": _unary(lambda c, a: c.node("column", a)), "linear": _linear, "repmat": _repmat,
+    "einsum": _einsum,
+    "log2": _log(2), "log10": _log(10),
     "np_sum": _along("sum"), "np_mean": _along("mean"), "np_var": _along("var"), "np_std": _along("std"),
     "np_logsumexp": _along("logsumexp"), "np_softmax": _along("softmax"), "np_max": _maximum, "np_min": _minimum,
     "maximum": _maximum, "minimum": _minimum, "fmax": _maximum, "fmin": _minimum, "np_norm": _norm, "torch_norm": _norm,

@@ -18,19 +18,21 @@ MATLAB_FUNCTIONS = {
     "quad_form": "quad_form", "repmat": "repmat", "log_det": "logdet", "log_sum_exp": "logsumexp", "norm_nuc": "nuclear",
     "quad_over_lin": "quad_over_lin", "square": "square", "matrix_frac": "matrix_frac", "sumsqr": "sumsqr", "sumsq": "sumsq",
     "ctranspose": "transpose", "adjoint": "adj", "eig": "eigvals", "heaviside": "step", "logsig": "sigmoid", "pos": "relu",
-    "square_pos": "square_pos", "inv_pos": "inv_pos", "horzcat": "horzcat", "vertcat": "vertcat", "rms": "rms"}
+    "square_pos": "square_pos", "inv_pos": "inv_pos", "horzcat": "horzcat", "vertcat": "vertcat", "rms": "rms", "numel": "entries",
+    "length": "rows", "size": "size"}
 MATLAB_MARKS = frozenset(
     {"vector", "matrix", "bsxfun", "repmat", "mtimes", "sum_square", "sumsqr", "rdivide", "mldivide", "numel"}
 )
 JULIA_FUNCTIONS = {
     "abs2": "abs2", "dot": "inner", "opnorm": "sigma_max", "Diagonal": "diag", "transpose": "transpose",
     "adjoint": "transpose", "logabsdet": "logdet", "sum": "np_sum", "mean": "np_mean", "hcat": "hstack", "vcat": "vstack",
-    "eigmax": "lambda_max", "eigmin": "lambda_min", "logistic": "sigmoid", "adjugate": "adj"}
+    "eigmax": "lambda_max", "eigmin": "lambda_min", "logistic": "sigmoid", "adjugate": "adj", "length": "entries", "size": "size"}
 JULIA_MARKS = frozenset({"abs2", "opnorm", "Diagonal", "dims", "logabsdet", "LinearAlgebra"})
 R_FUNCTIONS = {
     "t": "transpose", "solve": "r_solve", "crossprod": "crossprod", "tcrossprod": "tcrossprod", "colSums": "colSums",
     "rowSums": "rowSums", "colMeans": "colMeans", "rowMeans": "rowMeans", "plogis": "sigmoid", "outer": "outer",
-    "ginv": "pinv", "chol2inv": "inv", "kronecker": "kron", "determinant": "logdet"}
+    "ginv": "pinv", "chol2inv": "inv", "kronecker": "kron", "determinant": "logdet", "nrow": "rows", "ncol": "cols", "length": "entries",
+    "NROW": "rows", "NCOL": "cols"}
 R_OPERATORS = frozenset({"%*%", "%o%", "%O%"})
 R_MARKS = frozenset({"crossprod", "tcrossprod", "colSums", "rowSums", "colMeans", "rowMeans"})
 REDUCTIONS = frozenset({"sum", "mean", "var", "std", "softmax", "max", "min"})
@@ -128,8 +130,10 @@ def is_r(tokens: Sequence[Token]) -> bool:
 
 def read_matlab(tokens: Sequence[Token], source: str, known: frozenset[str]) -> tuple[list[Token], list[str]]:
     """MATLAB; `sum(X, 1)` counts axes from 1, `sum(X)` is the sum of all entries unless the axis is given."""
-    tokens = _comments(tokens, "%")
     notes = ["read as MATLAB"]
+    if any(t.text == "%" and t.kind == "op" and tokens[i - 1].kind != "newline" for i, t in enumerate(tokens) if i):
+        notes.append("what follows % was left out as a comment")
+    tokens = _comments(tokens, "%")
     out: list[Token] = []
     i, brackets = 0, []
     while i < len(tokens):
@@ -238,9 +242,15 @@ def read_julia(tokens: Sequence[Token], source: str, known: frozenset[str]) -> t
 
 
 def read_r(tokens: Sequence[Token], source: str, known: frozenset[str]) -> tuple[list[Token], list[str]]:
-    """R: `%*%` is the product, `*` and `^` are entrywise."""
+    """R: `%*%` is the product, `*` and `^` are entrywise; `diag(n)` of a size is the identity."""
     out: list[Token] = []
-    for token in tokens:
+    skip = 0
+    for i, token in enumerate(tokens):
+        if i < skip:
+            continue
+        if token.kind == "word" and token.text == "function" and tokens[i + 1].text == "(":  # f <- function(x) …
+            skip = next((j for j in range(i, len(tokens)) if tokens[j].text == ")"), i) + 1
+            continue
         if token.kind == "op":
             if token.text == "%*%":
                 token = token._replace(text="*", value="·")
@@ -294,3 +304,39 @@ def _comments(tokens: Sequence[Token], mark: str) -> list[Token]:
         if not skipping:
             out.append(token)
     return out
+
+
+MATHEMATICA_FUNCTIONS = {
+    "Tr": "tr", "Det": "det", "Inverse": "inv", "Transpose": "transpose", "Norm": "norm", "Log": "log", "Exp": "exp", "Sqrt": "sqrt",
+    "Abs": "abs", "Total": "sum", "Mean": "mean", "MatrixExp": "expm", "MatrixLog": "logm", "PseudoInverse": "pinv",
+    "KroneckerProduct": "kron", "Dot": "mtimes", "Sin": "sin", "Cos": "cos", "Tanh": "tanh", "Tan": "tan", "Sinh": "sinh",
+    "Cosh": "cosh", "IdentityMatrix": "eye", "Diagonal": "diag", "DiagonalMatrix": "diag", "Max": "max", "Min": "min",
+    "MatrixPower": "mpower", "LogisticSigmoid": "sigmoid", "Ramp": "relu", "Times": "times", "Plus": "plus"}
+
+
+def is_mathematica(tokens: Sequence[Token], known: frozenset[str]) -> bool:
+    return any(t.kind == "word" and t.text in MATHEMATICA_FUNCTIONS and t.text not in known and tokens[i + 1].text == "["
+               and tokens[i + 1].start == t.end for i, t in enumerate(tokens))
+
+
+def read_mathematica(tokens: Sequence[Token], source: str, known: frozenset[str]) -> tuple[list[Token], list[str]]:
+    """Mathematica: `Tr[Transpose[X].A.X]`; functions take square brackets, the dot is the product."""
+    out: list[Token] = []
+    calls: list[bool] = []
+    for i, token in enumerate(tokens):
+        if token.kind == "word" and token.text in MATHEMATICA_FUNCTIONS and token.text not in known and tokens[i + 1].text == "[":
+            token = Token("func", MATHEMATICA_FUNCTIONS[token.text], token.start, token.end)
+        elif token.text == "[" and token.kind == "op":
+            calls.append(bool(out) and out[-1].kind == "func")
+            token = token._replace(text="(")
+        elif token.text == "]" and token.kind == "op":
+            token = token._replace(text=")") if calls and calls.pop() else token
+        elif token.text == "." and token.kind == "op":
+            token = token._replace(text="*", value="·")
+        elif token.text in ("*", "/") and token.kind == "op":
+            token = token._replace(text="n" + token.text)
+        elif token.text == "'" and token.kind == "op" and source[token.start:token.start + 2] == ".T":     # A.T, the product with T
+            raise LanguageError("bare-transpose", "`T` is the transpose here, not a matrix", span=(token.start + 1, token.end),
+                                hint="write `T_0` for a matrix named T", source=source)
+        out.append(token)
+    return out, ["read as Mathematica"]

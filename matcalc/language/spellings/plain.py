@@ -22,11 +22,14 @@ FUNCTION_CAPITALS = frozenset({"E", "L", "J", "F"})  # capitals that are functio
 LONE = re.compile(r"\s*([^\W\d_]|\\?[A-Za-z]{2,})((?:_\{?\w+\}?|[0-9₀-₉]+)?)\s*\)")
 FUNCTION_LETTERS = frozenset({"f", "g", "h", "l", "ell", "phi", "psi"})  # read as unknown functions before a bracket
 EXTREMA = frozenset({"min", "max", "argmin", "argmax", "minimize", "maximize", "minimise", "maximise"})
+SIZING = re.compile(r"(?:\s*(?:\\(?:left|[bB]igg?l?|[!,]))\s*)+|\}+")
+INFINITE = frozenset({"inf", "Inf", "Infinity", "infinity"})
 LONG = 40  # letters in a name
 NORM_WORDS = frozenset({"inf", "fro", "op", "nuc", "spec", "infty", "Fro", "tr", "Inf", "HS"})
 NOT_PLAIN = frozenset({"t", "K", "T"})  # one-letter spellings that are symbols here
 LANGUAGE_FUNCTIONS = {**{name: op for name, op in NAMES.items() if name not in NOT_PLAIN},
-                      "solve": "solve", "norm": "norm", "transpose": "transpose", "norm2": "norm2"}
+                      "solve": "solve", "norm": "norm", "transpose": "transpose", "norm2": "norm2",
+                      "log2": "log2", "log10": "log10"}
 _NO_SPLIT = frozenset({"mu", "nu", "xi", "pi", "Pi", "Xi", "eta", "rho", "tau", "phi", "chi", "psi", "ell", "Phi", "Psi"})
 
 
@@ -144,18 +147,27 @@ class Names:
         i = self.lead(tokens)
         while i < len(tokens) - 1:
             token = tokens[i]
-            if token.kind == "word" or token.kind == "letter":
+            if (token.kind == "word" or token.kind == "letter") and not (
+                token.text in INFINITE and self.ends_arguments(tokens, i)
+            ):
                 i = self.name(tokens, i, out)
             elif (
                 token.kind == "num"
                 and token.text in ("0", "1")
-                and tokens[i + 1].text == "_"
+                and (tokens[i + 1].text == "_" or tokens[i + 1].kind == "sub")
                 and tokens[i + 1].start == token.end
             ) or (token.kind == "op" and token.text in ("𝟏", "𝟎") and (tokens[i + 1].text == "_" or tokens[i + 1].kind == "sub")):
                 i = self.ones(tokens, i, out)
             elif token.kind == "op" and token.text == "_" and tokens[i + 1].kind == "word" and tokens[i + 1].text in NORM_WORDS:
                 out += [token, tokens[i + 1]._replace(kind="name")]  # ‖x‖_inf
                 i += 2
+            elif token.kind == "word" and token.text in INFINITE and self.ends_arguments(tokens, i):
+                out.append(token._replace(kind="string"))  # norm(x, inf)
+                i += 1
+            elif token.kind == "num" and token.text == "11" and self.raised(tokens, i + 1):  # 11ᵀ is 1 1ᵀ
+                middle = token.start + 1
+                out += [token._replace(text="1", end=middle), token._replace(text="1", start=middle)]
+                i += 1
             elif token.kind == "accent":
                 i += 1
             elif token.kind == "command":
@@ -168,6 +180,19 @@ class Names:
                 i += 1
         out.append(Token("end", "", tokens[-1].start, tokens[-1].end))
         return out
+
+    def ends_arguments(self, tokens: Sequence[Token], i: int) -> bool:
+        """Whether the token at i is the last of several arguments."""
+        return i > 0 and tokens[i - 1].text == "," and tokens[i + 1].text == ")" and tokens[i].text not in self.known
+
+    @staticmethod
+    def raised(tokens: Sequence[Token], i: int) -> bool:
+        """Whether a transpose follows at i."""
+        token, after = tokens[i], tokens[i + 1 : i + 4]
+        if token.text == "^":
+            inner = [t.text for t in after]
+            return inner[:1] in (["T"], ["'"]) or inner in (["{", "T", "}"], ["{", "'", "}"])
+        return (token.text == "'" and token.kind == "op") or (token.kind == "sup" and token.text == "T")
 
     def lead(self, tokens: Sequence[Token]) -> int:
         """The index where the expression starts: `min_x …` and `d/dX …` in front are left out."""
@@ -247,6 +272,9 @@ class Names:
         parts: list[str] = []
         if word == "sum" and tokens[i].text == "_" and "sum" not in self.known:
             out.append(Token("func", "sum", first.start, end))
+            return i
+        if word == "log" and (tokens[i].text == "_" and tokens[i + 1].text in ("2", "10", "e")) and "log" not in self.known:
+            out.append(Token("func", "log", first.start, end))
             return i
         if first.kind == "letter" and word == "Sigma" and self.is_sum(tokens, i, first):
             out.append(Token("op", "∑", first.start, end))
@@ -457,7 +485,7 @@ class Names:
                 call and declared[0].islower() and declared not in self.bare and following.start == end and self.applied(following))):
             out.append(Token("name", declared, first.start, end))
             return
-        for cut in range(min(len(marks), LONG) - 1, 0, -1):  # S_Bw, where S_B was declared
+        for cut in range(min(len(marks), LONG) - 1, 0, -1) if self.known else ():  # S_Bw, where S_B was declared
             if marks.isalpha() and (head := self.lookup(f"{word}_{marks[:cut]}")) is not None:
                 middle = end - len(marks) + cut
                 out.append(Token("name", head, first.start, middle))
@@ -467,7 +495,7 @@ class Names:
         if (
             function is None
             and (call or dotted)
-            and len(whole) > 2
+            and len(whole) > 1
             and not whole.islower()
             and whole.lower() in LANGUAGE_FUNCTIONS
         ):
@@ -482,14 +510,21 @@ class Names:
             out.append(Token("func", "d", first.start, end))
         elif function and (len(whole) > 1) and not (whole in LETTER_NAMES and not call):
             out.append(Token("func", LANGUAGE_FUNCTIONS[whole], first.start, end))
+        elif call and whole.startswith(("grad_", "hess_")) and whole.partition("_")[2]:
+            out.append(Token("func", whole, first.start, end, ("unknown", False)))
+        elif dotted and whole == "sigma" and whole not in self.bare:
+            self.note("σ(…) was read as the sigmoid")
+            out.append(Token("func", "sigmoid", first.start, end))
         elif dotted:
             out.append(Token("func", whole, first.start, end, ("unknown", True)))
-        elif call and word in ("grad", "hess") and marks:       # ∇f in ASCII
-            out.append(Token("func", whole, first.start, end, ("unknown", False)))
         elif first.kind == "letter" or len(word) == 1 or word in LETTER_NAMES or word[1:].isdigit():
-            self.letter(first, word, marks, end, call and following.start == end, comma, out, following)
+            self.letter(first, word, marks, end, call and self.beside(end, following.start), comma, out, following)
         else:
-            self.split(first, word, marks, end, call and following.start == end, comma, out)
+            self.split(first, word, marks, end, call and self.beside(end, following.start), comma, out)
+
+    def beside(self, end: int, start: int) -> bool:
+        """Whether nothing stands between, or only what gives a bracket of LaTeX its size."""
+        return end >= start or SIZING.fullmatch(self.source, end, start) is not None
 
     def letter(self, first: Token, word: str, marks: str, end: int, call: bool, comma: bool, out: list[Token],
                following: Token) -> None:
@@ -588,6 +623,8 @@ def bare_names(tokens: Sequence[Token]) -> frozenset[str]:
 def _near(word: str, cutoff: float) -> str | None:
     """The known function that looks most like the word."""
     found = difflib.get_close_matches(word, [n for n in LANGUAGE_FUNCTIONS if len(n) > 1], 1, cutoff)
+    if not found and len(word) > 2:     # two letters swapped
+        found = [n for n in LANGUAGE_FUNCTIONS if len(n) == len(word) and sorted(n) == sorted(word)]
     return LANGUAGE_FUNCTIONS[found[0]] if found else None
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from matcalc.errors import LanguageError
 from matcalc.language.spellings.library import MACROS, RENAMED
 from matcalc.language.spellings.plain import LANGUAGE_FUNCTIONS
-from matcalc.language.tokens import Token, mark, words
+from matcalc.language.tokens import NUMPY, Token, mark, words
 from matcalc.terms.operations import TABLE
 
 MODULES = words("""
@@ -25,7 +25,7 @@ SYMPY_MARKS = words("""
     OneMatrix ZeroMatrix DiagMatrix DiagonalMatrix DotProduct MatrixSymbol Identity""")
 METHODS = words("""
     dot sum mean max min trace t transpose T pow square sqrt exp log norm det logdet slogdet inverse inv reshape ravel flatten
-    view abs sigmoid tanh relu softmax mm mv matmul mul add sub div diag diagonal var std logsumexp outer cholesky conj item
+    view abs sigmoid tanh relu softmax mm mv matmul mul add sub div diag diagonal var std logsumexp outer cholesky conj item clamp clip
     squeeze unsqueeze multiply add_ neg sin cos clone detach float double prod cpu numpy numel size copy astype contiguous
     permute log_softmax inner vdot kron pinverse expm log1p expm1 sign logical_not matrix_exp matrix_power amax amin erf trace_
     bmm as_explicit doit simplify adjoint conjugate adjugate norm1""")
@@ -44,7 +44,15 @@ PYTHON_FUNCTIONS = {
     "sum_entries": "np_sum", "norm1": "norm1", "norm2": "norm2", "Minimize": "same", "Maximize": "same", "atleast_2d": "same",
     "Matrix": "same", "neg": "negative", "adjugate": "adj", "frobenius_norm": "norm", "solve_triangular": "solve",
     "lstsq": "lstsq", "permute": "transpose", "adjoint": "transpose", "tril": "lower", "triu": "upper", "diff": "first",
-    "Derivative": "first", "einsum": "einsum", "binary_cross_entropy": "bce"}
+    "Derivative": "first", "einsum": "einsum", "len": "rows", "float64": "same", "float32": "same", "float16": "same", "Variable": "same",
+    "constant": "same",
+    "Parameter": "same", "asmatrix": "same", "as_tensor": "same", "from_numpy": "same", "clip": "clamp", "clip_by_value": "clamp",
+    "normalize": "np_normalize", "l2_normalize": "np_normalize", "numel": "entries", "nll": "cross_entropy",
+    "softmax_cross_entropy_with_logits": "tf_cross_entropy", "sigmoid_cross_entropy_with_logits": "tf_bce"}
+CLASSES = {
+    "MSELoss": "mse_loss", "L1Loss": "l1_loss", "CrossEntropyLoss": "cross_entropy", "BCELoss": "binary_cross_entropy",
+    "BCEWithLogitsLoss": "binary_cross_entropy_with_logits", "SoftMarginLoss": "soft_margin_loss", "ReLU": "relu",
+    "Sigmoid": "sigmoid", "Tanh": "tanh", "GELU": "gelu", "SiLU": "silu", "Softplus": "softplus", "LogSigmoid": "logsigmoid"}
 OWN_NAMES = frozenset(("norm", "solve")) | frozenset(TABLE) | frozenset(MACROS)
 
 
@@ -81,8 +89,9 @@ def is_numpy(tokens: Sequence[Token], known: frozenset[str]) -> bool:
                     tokens[i - 1].text in PYTHON_MARKS
                     or (tokens[i - 1].text in MODULES
                     and _Python.operation(after))
-                    or (after in METHODS
-                    and tokens[i + 2].text == "(")
+                    or (tokens[i - 1].text == "F" and after.isidentifier() and tokens[i + 2].text in ("(", "_") and len(after) > 1)
+                    or (tokens[i + 2].text == "("
+                    and (after in METHODS or (len(after) > 2 and after.islower())))
                 ):
                     return True
         elif token.kind == "word":
@@ -115,7 +124,9 @@ def _value(token: Token) -> bool:
 
 
 def is_sympy(tokens: Sequence[Token], known: frozenset[str]) -> bool:
-    """Marks of sympy, and of NumPy's matrix class: `Trace(…)`, `X.I`, `X.inv()`."""
+    """Marks of sympy, and of NumPy's matrix class: `Trace(…)`, `X.I`, `X.inv()`; no Python has a transpose written `'`."""
+    if any(t.kind == "op" and t.text in ("'", "^") and t.end == t.start + 1 for t in tokens):
+        return False
     if any(
         t.text == "."
         and t.kind == "op"
@@ -129,7 +140,8 @@ def is_sympy(tokens: Sequence[Token], known: frozenset[str]) -> bool:
     ):
         return True
     return any(
-        t.kind == "word" and t.text in SYMPY_MARKS and t.text not in known and tokens[i + 1].text in ("(", "_")
+        t.kind == "word" and t.text not in known and (
+            (t.text in SYMPY_MARKS and tokens[i + 1].text in ("(", "_")) or (t.text == "hadamard" and tokens[i + 1].text == "_"))
         for i, t in enumerate(tokens)
     )
 
@@ -170,6 +182,12 @@ def _identifiers(tokens: Sequence[Token]) -> list[Token]:
     return out
 
 
+def _axis_at(tokens: Sequence[Token], i: int) -> tuple[int, int] | None:
+    """The axis in `0]`, `-1]` at i, and the index after the bracket."""
+    text = "".join(t.text for t in tokens[i : i + 3]).partition("]")
+    return None if text[0] not in ("0", "1", "-1", "-2") or not text[1] else (int(text[0]) % 2, i + 1 + len(text[0]))
+
+
 class _Python:
     def __init__(self, source: str, known: frozenset[str], products: bool) -> None:
         self.source, self.known, self.products = source, known, products
@@ -195,7 +213,7 @@ class _Python:
                 elif text == "**":
                     out.append(token._replace(text="^" if self.products else "n**"))
                 elif text == "@":
-                    out.append(token._replace(text="n@", value="·"))
+                    out.append(token._replace(text="n@", value=NUMPY))
                 elif text == "." and i + 1 < len(tokens) and tokens[i + 1].kind == "word":
                     i = self.attribute(i, out)
                     continue
@@ -310,6 +328,8 @@ class _Python:
             while text == "def" and tokens[i].kind == "newline":
                 i += 1
             return i
+        if text == "self" and after.text == "." and text not in self.known:
+            return i + 2
         if text in ("True", "False", "None"):
             out.append(Token("string", text, token.start, token.end))
             return i + 1
@@ -322,6 +342,7 @@ class _Python:
             and (
                 text not in ("F", "K", "LA", "la", "sp", "ops", "nd", "xp", "sym")
                 or self.operation(tokens[i + 2].text) is not None
+                or (tokens[i + 3].text == "(" and len(tokens[i + 2].text) > 1 and tokens[i + 2].text not in METHODS)
             )
         ):
             j = i + 2
@@ -371,6 +392,9 @@ class _Python:
         if name in ("block", "bmat"):
             out.append(Token("func", name, start, token.end))
             return i + 1
+        if name in CLASSES and self.tokens[i + 2].text == ")" and self.tokens[i + 3].text == "(":
+            self.drop(i + 1, i + 3)
+            name = CLASSES[name]
         op = self.operation(name)
         if name in ("slogdet", "lstsq", "eigh", "svd", "qr"):
             return self.tuple_call(i, out)
@@ -437,7 +461,12 @@ class _Python:
                 out.append(mark("'", *span))
             elif name == "I":
                 out += [mark("^", *span), mark("-", *span), Token("num", "1", *span)]
-            elif name in ("shape", "size", "ndim"):
+            elif name == "size":
+                out += [Token("method", "entries", *span), mark("(", *span), mark(")", *span)]
+            elif name == "shape" and tokens[i + 2].text == "[" and (axis := _axis_at(tokens, i + 3)) is not None:
+                out += [Token("method", ("rows", "cols")[axis[0]], *span), mark("(", *span), mark(")", *span)]
+                return axis[1]
+            elif name in ("shape", "ndim"):
                 raise LanguageError(
                     "unsupported-notation",
                     f"`.{name}` isn't part of the language",
@@ -510,7 +539,10 @@ class _Python:
             j += 1
         inside = inside.replace("np.newaxis", "None").replace("jnp.newaxis", "None")
         span = (tokens[i].start, tokens[j].end)
-        if inside in (":,None", ":", ":,:"):
+        if inside in (":", ":,:"):
+            return j + 1
+        if inside == ":,None":
+            out += [Token("method", "column", *span), mark("(", *span), mark(")", *span)]
             return j + 1
         if inside in ("None,:", "None"):
             out.append(mark("'", *span))
