@@ -47,6 +47,8 @@ def view(terms: Terms, x: Basic) -> View:
             return op, operands[2:], (int(operands[0]), int(operands[1]))
         if op not in TABLE and (op[0] in "→∂" or op.startswith("L:")):
             return op, operands[:1], operands[1:]
+        if op == "unit":  # the index, and the size that is kept as its shape
+            return op, (), (*operands[:1], x.args[-2])
         if op in _PARAMETERS and _PARAMETERS[op] is not None:
             k = _PARAMETERS[op]
             return op, operands[:k], operands[k:]
