@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from matcalc import api
-from matcalc.claims.points import Scene, Truth, close
+from matcalc.claims.points import FAILURES, Scene, Truth, close
 from matcalc.claims.reading import Claim, built, folded
 from matcalc.language.parser import Parsed
 from matcalc.language.source import bracketed, excerpt
@@ -101,6 +101,12 @@ class Case:
         """A part of the claim; as it was written where shapes don't fit."""
         if self.claim.typed is not None:
             return self.show(node)
+        if not any(node is n for n in postorder([self.claim.parsed.root], lambda n: n.args)) and not (
+                node.op == "transpose" and node.span == (0, 0)):
+            try:
+                return self.show(node)      # a part of the question or the answer
+            except FAILURES:
+                return node.op
         source = self.claim.parsed.source
         if node.op == "transpose" and node.span == (0, 0):
             return f"{bracketed(source, node.args[0], 2)}ᵀ"

@@ -18,6 +18,7 @@ from matcalc.terms.operations import TABLE
 SUMS = frozenset({"add", "sub", "neg"})
 PRODUCTS = frozenset({"mul"})
 PAIRWISE = {"mul": ("hadamard",), "hadamard": ("mul",), "kron": ("mul",)}
+LINEAR = frozenset({"symbol", "transpose", "mul", "add", "sub", "neg", "div", "inner", "hadamard", "quotient", "diag", "sum", "tr", "vec"})
 LEAVES = frozenset({"number", "size", "pi"})
 
 # functions that are taken for each other; whatever is entrywise may also be any other entrywise one in the question
@@ -215,8 +216,8 @@ class Tree:
                     if name != node.value:
                         other = Node("symbol", (), name)
                         yield Edit("symbol", self.replaced(node, other), 3.7, node, other)
-                for part in pool:       # x where a function of x belongs
-                    if part.op not in ("symbol", "transpose") and any(same(n, node) for n in postorder([part], lambda n: n.args)):
+                for part in pool:       # x where a function of x belongs (a product would be a missing factor)
+                    if part.op in TABLE and part.op not in LINEAR and any(same(n, node) for n in postorder([part], lambda n: n.args)):
                         yield Edit("symbol", self.replaced(node, part), 3.3 + 0.05 * size(part), node, part)
 
     def removed(self) -> Iterator[Edit]:
