@@ -21,6 +21,7 @@ Function = Callable[..., Array]
 
 REAL = 1e-8         # a result whose imaginary part is relatively larger isn't real
 ALL = (-2, -1)      # all entries of a matrix
+SINGULAR = 1e14     # a condition number from which a matrix counts as singular
 
 
 def flip(a: Array) -> Array:
@@ -177,7 +178,14 @@ def power(a: Array, k: Array) -> Array:
     return general(a, k)
 
 
-inverse: Function = nan_where_undefined(np.linalg.inv)
+def regular_inverse(a: Array) -> Array:
+    """The inverse; nan where rounding alone keeps the matrix from being singular, as X'X of a wide X."""
+    b = np.linalg.inv(a)
+    lost = np.abs(a).sum(-1).max(-1) * np.abs(b).sum(-1).max(-1) > SINGULAR
+    return np.where(lost[..., None, None], np.nan, b)
+
+
+inverse: Function = nan_where_undefined(regular_inverse)
 pinv: Function = nan_where_undefined(np.linalg.pinv)
 cholesky: Function = nan_where_undefined(np.linalg.cholesky)
 
