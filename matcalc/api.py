@@ -488,7 +488,7 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
         other = None if other is None else translate(store, terms, other)
     notes = list(question.notes)
     simplify = Simplifier(store, (*assumption_rules(store, typed, build_all), *rewrites(store, book, raw)))
-    expr, started = simplify(raw, expand), f
+    expr, started = shortest(simplify, store, book, typed, raw, expand), f
     notes += structure_notes(name, words, kind, structure, None if other is None else brief(store, simplify, other))
     if tidier is not None:
         engine_again = Engine.of(tidier[0], book)
@@ -676,7 +676,18 @@ def simplified(engine: Any, f: Any, x: Any, kind: str, typed: Typed, store: Term
 
     raw = translate(store, engine.terms, engine.derivative(f, x, kind))
     simplify = Simplifier(store, (*assumption_rules(store, typed, build_all), *rewrites(store, engine.book, raw)))
-    return simplify(raw), simplify, store
+    return shortest(simplify, store, engine.book, typed, raw), simplify, store
+
+
+def shortest(simplify: Any, store: Terms, book: RuleBook, typed: Typed, raw: Any, expand: bool = False) -> Any:
+    """A derivative in its shortest form, in operations that the language of the answers has."""
+    from matcalc.calculus.identities import assumption_rules, rewrites, spelled
+
+    expr = simplify(raw, expand)
+    plain = spelled(store, book, expr)
+    if plain is expr:
+        return expr
+    return simplify.again(plain, (*assumption_rules(store, typed, build_all), *rewrites(store, book, plain)), expand)
 
 
 def orders(typed: Typed) -> set[tuple[Any, Any]]:

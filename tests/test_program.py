@@ -317,7 +317,7 @@ def test_the_form_of_the_output_is_chosen(words: tuple[str, ...], start: str) ->
 
 def test_steps_say_the_definition_and_the_rule(mlp: Backprop) -> None:
     found = steps(mlp.listing)
-    assert ("softmax-columns", "da₂ = a₂ ⊙ (dz₂ − sum(a₂ ⊙ dz₂))") in [(s.rule, s.before) for s in found]
+    assert ("softmax-columns", "da₂ = a₂ ⊙ (dz₂ − a₂ᵀ dz₂)") in [(s.rule, s.before) for s in found]
     assert any(s.rule == "insert δ_a2, assumption" and s.after.endswith("a₂ − y") for s in found)
     assert found[-1].after == "∂l/∂x = W₁ᵀ δ₁"
 

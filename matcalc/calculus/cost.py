@@ -11,8 +11,9 @@ from sympy import S
 
 from matcalc.language.syntax import postorder
 from matcalc.terms.build import HALF, Terms, is_array
-from matcalc.terms.nodes import Entry, MatrixFunction, MatrixSum, ScalarFunction, SumOver, op_name
+from matcalc.terms.nodes import Entry, MatrixFunction, MatrixSum, ScalarFunction, SumOver, absolute_powers, flat_factors, khatrirao_of, op_name
 
+FRECHET = frozenset({"dexpm", "dlogm", "dsqrtm"})       # few readers know them, so that a slightly longer form is preferred
 _ZERO_ARGS = (sp.Symbol, sp.MatrixSymbol, sp.Identity)
 
 
@@ -37,16 +38,25 @@ def scalar_factors(c: Any, memo: dict[Any, int]) -> tuple[list[int], list[int]]:
     """Costs of the factors above and below the fraction bar of a number."""
     num: list[int] = []
     den: list[int] = []
-    for f in sp.Mul.make_args(c):
+    roots: list[tuple[list[int], int]] = []
+    factors = flat_factors(c)
+    cubes = absolute_powers(factors)
+    for f in factors:
         if f.is_Rational:
             if abs(f.p) != 1:
                 num.append(1)
             if f.q != 1:
                 den.append(1)
-        elif isinstance(f, sp.Pow) and f.args[1].could_extract_minus_sign():
-            den.append(power_cost(memo[f.args[0]], -f.args[1]))
-        else:
-            num.append(memo[f])
+            continue
+        low = isinstance(f, sp.Pow) and f.args[1].could_extract_minus_sign()
+        side = den if low else num
+        if isinstance(f, sp.Pow) and abs(f.args[1]) == HALF:
+            roots.append((side, len(side)))
+        if cubes.get(f, 1):
+            side.append(power_cost(memo[f.args[0]], -f.args[1]) if low else memo[f] + 2 * (f in cubes))
+    if len(roots) > 1:      # roots are printed as one
+        side, i = roots[0]
+        side[i] -= len(roots) - 1
     return num, den
 
 
@@ -102,19 +112,25 @@ def _cost(terms: Terms, x: Any, memo: dict[Any, int]) -> int:
                 return 2 + memo[b] if k == S.NegativeOne else memo[b] + 1 + memo[k]
             return memo[b] + 1 + memo[k]
         case sp.HadamardProduct():
-            top = [memo[a] for a in x.args if not is_reciprocal(a)]
+            columnwise = khatrirao_of(x.args)
+            if columnwise and not columnwise[2]:
+                return 1 + memo.get(columnwise[0], 1) + memo.get(columnwise[1], 1)
+            cubes = absolute_powers(x.args)
+            top = [memo[a] + 2 * (a in cubes) for a in x.args if not is_reciprocal(a) and cubes.get(a, 1)]
             low = [memo[a.args[0]] for a in x.args if is_reciprocal(a)]
-            return product_cost(top, low)
+            roots = sum(is_root(a) or is_reciprocal(a) and is_root(a.args[0]) for a in x.args)
+            return product_cost(top, low) - max(roots - 1, 0)
         case sp.Trace():
             inner = x.args[0]
             if terms.shape(inner)[0] == 1:
                 return memo[inner] if not is_sum(inner) else sum_cost(inner, memo)
-            return 1 + memo[inner]
+            paired = isinstance(inner, sp.MatMul) and len(inner.args) == 2 and sum(isinstance(a, sp.Transpose) for a in inner.args) == 1
+            return 1 + memo[inner] - paired
         case MatrixFunction() | ScalarFunction():
             op = op_name(x)
             skip = {"softmax": 1, "blocks": 0}.get(op)
             operands = x.operands[:skip] if skip else x.operands
-            return 1 + sum(memo.get(a, 1) for a in operands)
+            return 1 + sum(memo.get(a, 1) for a in operands) + 3 * (op in FRECHET)
         case SumOver() | MatrixSum():
             return 2 + sum(memo.get(a, 1) for a in x.args)
     return 1 + sum(memo.get(a, 1) for a in x.args)
@@ -122,6 +138,10 @@ def _cost(terms: Terms, x: Any, memo: dict[Any, int]) -> int:
 
 def is_reciprocal(x: Any) -> bool:
     return isinstance(x, sp.HadamardPower) and x.args[1] == S.NegativeOne
+
+
+def is_root(x: Any) -> bool:
+    return isinstance(x, MatrixFunction) and op_name(x) == "sqrt"
 
 
 def is_sum(x: Any) -> bool:

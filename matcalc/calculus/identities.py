@@ -15,15 +15,17 @@ from typing import Any
 import sympy as sp
 from sympy import Mul, S
 
-from matcalc.calculus.linearize import binder
+from matcalc.calculus.cost import cost
+from matcalc.calculus.linearize import binder, bound_sizes, where_sizes
 from matcalc.errors import MatcalcError
 from matcalc.language.declare import Declaration, parse_shapes
 from matcalc.language.size import ONE as ONE_SIZE
+from matcalc.language.syntax import postorder
 from matcalc.rulebook.load import Rule, RuleBook
 from matcalc.terms.build import Terms, is_array, same
 from matcalc.terms.nodes import MatrixFunction, ScalarFunction, op_name
 from matcalc.terms.operations import NAMES, TABLE
-from matcalc.terms.view import build_tree, size_symbol, view
+from matcalc.terms.view import build_tree, children, size_symbol, translate, view
 
 Binding = dict[Any, Any]
 Rewrite = Callable[[Terms, Any], tuple[str, Any] | None]      # the rule's name and the new term
@@ -54,15 +56,15 @@ def operations_of(text: str) -> frozenset[str]:
 
 
 def operations_in(terms: Terms, roots: Sequence[Any]) -> frozenset[str]:
-    from matcalc.language.syntax import postorder
-
     return frozenset(view(terms, n)[0] for n in postorder(roots, lambda n: view(terms, n)[1]))
 
 
 LONGEST = 12    # terms of the longest sum or entrywise product in which identities are looked for
 
 # functions that are only named in an answer if the question names them
-RARE = frozenset({"silu", "gelu", "Phi"})
+RARE = frozenset({"silu", "gelu", "Phi", "blockinner", "blocksum"})
+# operations that only serve the derivation: an answer spells them out by the identity of which they are the short side
+INNER = ("blockinner", "blocksum")
 
 
 @lru_cache(maxsize=1024)
@@ -124,29 +126,58 @@ def applies(terms: Terms, identity: Identity, b: Binding) -> bool:
 
 @lru_cache(maxsize=8)
 def index(book: RuleBook) -> tuple[tuple[Rule, frozenset[str], frozenset[str]], ...]:
-    """Each identity with the operations that its left side needs and the rare ones that its right side brings."""
-    return tuple((rule, operations_of(rule.sides[0]), operations_of(rule.sides[1]) & RARE) for rule in book.identities)
+    """Each identity with the operations that its left side needs and those that its right side brings."""
+    return tuple((rule, operations_of(rule.sides[0]), operations_of(rule.sides[1])) for rule in book.identities)
+
+
+@lru_cache(maxsize=256)
+def reachable(book: RuleBook, present: frozenset[str]) -> frozenset[str]:
+    """The operations that a term has or can get on the way, as det(A) inv(A) becomes adj(A)."""
+    return present.union(*(brought for _, needed, brought in index(book) if needed <= present and not brought & RARE - present))
 
 
 def rewrites(terms: Terms, book: RuleBook, root: Any) -> Sequence[Rewrite]:
     """The identities that can matter for a term, as one rewrite each."""
-    present = operations_in(terms, [root]) | {"diag"}       # diagonal factors may appear on the way
+    present = reachable(book, operations_in(terms, [root]) | {"diag"})       # diagonal factors may appear on the way
     by_head: dict[Any, list[Identity]] = {}
-    for rule, needed, rare in index(book):
-        if needed <= present and rare <= present:
+    for rule, needed, brought in index(book):
+        if needed <= present and brought & RARE <= present:
             for identity in compiled(rule):
                 by_head.setdefault(head(identity.pattern), []).append(identity)
     if not by_head:
         return ()
 
     def rewrite(terms: Terms, x: Any) -> tuple[str, Any] | None:
+        best: tuple[str, Any] | None = None
         for part in (x, terms.split(x)[1]) if is_array(x) and isinstance(x, sp.MatMul) and not is_array(x.args[0]) else (x,):
             for identity in by_head.get(head(part), ()):
                 for made in results(terms, identity, part):
-                    return identity.rule.name, made if part is x else terms.scale(terms.split(x)[0], made)
-        return None
+                    made = made if part is x else terms.scale(terms.split(x)[0], made)
+                    if best is None or cost(terms, made) < cost(terms, best[1]):
+                        best = identity.rule.name, made
+        return best
 
     return (rewrite,)
+
+
+def spelled(terms: Terms, book: RuleBook, x: Any) -> Any:
+    """x without the operations that the language of the answers lacks."""
+    while True:
+        node = next((n for n in postorder([x], children(terms)) if isinstance(n, MatrixFunction) and op_name(n) in INNER), None)
+        if node is None:
+            return x
+        rows, cols = terms.shape(node.operands[1])
+        for rule in book.identities:
+            if rule.sides[1].startswith(op_name(node)):
+                names = [a.value for a in rule.right.args]
+                weights = parse_shapes(rule.declarations)[names[1]]
+                if (weights.rows.is_one, weights.cols.is_one) == (rows == 1, cols == 1):
+                    bound = dict(zip(names, node.operands, strict=True))
+                    leaf, size = binder(terms, bound, {}, bound_sizes(terms, where_sizes(rule), bound))
+                    x = translate(terms, terms, x, {node: build_tree(terms, rule.left, leaf, size)})
+                    break
+        else:
+            return x
 
 
 def commutative(x: Any) -> bool:
@@ -222,6 +253,13 @@ def match(terms: Terms, identity: Identity, p: Any, x: Any, b: Binding) -> Itera
         for got, rest in subset(terms, identity, list(p.args), list(x.args), b):
             if not rest:
                 yield got
+        return
+    if isinstance(p, sp.MatMul) and len(p.args) == 2 and is_array(p.args[0]) and terms_shape(p.args[0])[1] == 1:
+        factors = split_ones(terms, x.args)         # u v' is a product cut where its inner size is one
+        for i in range(len(factors) - 1):
+            if is_array(factors[i]) and terms.shape(factors[i])[1] == 1:
+                for got in match(terms, identity, p.args[0], terms.mul(*factors[:i + 1]), b):
+                    yield from match(terms, identity, p.args[1], terms.mul(*factors[i + 1:]), got)
         return
     if len(p.args) != len(x.args):
         return
@@ -318,8 +356,6 @@ def template(terms: Terms, identity: Identity, b: Binding) -> Any | None:
 
 def assumption_rules(terms: Terms, typed: Any, build_all: Any) -> Sequence[Rewrite]:
     """Each assumed equation as a rewrite from its longer side to its shorter one; in a product, of a run of factors."""
-    from matcalc.calculus.cost import cost
-
     pairs: list[tuple[Any, Any]] = []
     for a in typed.assumptions:
         if a.kind == "equation":
@@ -362,4 +398,4 @@ def split_ones(terms: Terms, factors: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(out)
 
 
-__all__ = ["TABLE", "assumption_rules", "rewrites"]
+__all__ = ["TABLE", "assumption_rules", "rewrites", "spelled"]

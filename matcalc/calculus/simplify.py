@@ -46,13 +46,46 @@ class Simplifier:
         """The cheapest equal form found; with `expand`, products multiplied out."""
         x = self.repeated(self.reflected(x))
         flat = self.expanded(x)
-        if flat is not None and flat is not x:
-            if expand:
-                return flat
-            other = self.repeated(flat)
-            if self.cost(other) < self.cost(x):
-                x = other
+        if expand and flat is not None:
+            return flat
+        for other in (flat, self.opened(x)):
+            if other is not None and other is not x:
+                other = self.repeated(other)
+                if self.cost(other) < self.cost(x):
+                    x = other
         return x
+
+    def again(self, x: Any, rewrites: Sequence[Rewrite], expand: bool = False) -> Any:
+        """x in its shortest form by other rewrites."""
+        self.rewrites, self._done, self._settled = rewrites, {}, {}
+        return self(x, expand)
+
+    def opened(self, x: Any) -> Any | None:
+        """x with the sums inside its traces drawn out, sum(s ⊙ (a + 1)) = s'a + sum(s), and then multiplied out; None if it has none."""
+        terms = self.terms
+        replace: dict[Any, Any] = {}
+        for node in postorder([x], children(terms)):
+            if isinstance(node, sp.Trace):
+                for parts in self.drawn_out(node):
+                    replace[node] = parts
+                    break
+        if not replace:
+            return None
+        other = translate(terms, terms, x, replace)
+        return self.expanded(other) or other
+
+    def drawn_out(self, x: Any) -> Iterable[Any]:
+        """sum(s ⊙ (a + 1)) = s'a + sum(s): the trace of a product with a sum in it as a sum of traces."""
+        terms, inner = self.terms, x.args[0]
+        if isinstance(inner, MatMul) and inner not in terms.opaque:
+            factors = inner.args
+            if len(factors) == 2 and isinstance(factors[0], sp.OneMatrix) and self.is_entrywise(factors[1]):
+                e = expand_top(terms.form(factors[1]))
+                if isinstance(e, Add) and len(e.args) <= 8:
+                    yield Add(*(terms.total(terms.back(a, terms.shape(factors[1]))) for a in e.args))
+            for i, f in enumerate(factors):
+                if isinstance(f, MatAdd) and f not in terms.opaque and len(f.args) <= 8:
+                    yield Add(*(self.simplified(terms.trace(terms.mul(*factors[:i], a, *factors[i + 1:]))) for a in f.args))
 
     def symmetric(self, x: Any) -> Any:
         """A form that shows its symmetry, A'(diag(s) − s s')A, if one is found that is hardly longer."""
@@ -146,14 +179,7 @@ class Simplifier:
             elif isinstance(x, sp.Trace) and isinstance(x.args[0], MatAdd) and x.args[0] not in terms.opaque and len(x.args[0].args) <= 8:
                 yield Add(*(self.settle(terms.trace(a)) for a in x.args[0].args))
             elif isinstance(x, sp.Trace) and isinstance(x.args[0], MatMul):
-                factors = x.args[0].args
-                if isinstance(factors[0], sp.OneMatrix) and self.is_entrywise(factors[-1]) and len(factors) == 2:
-                    e = expand_top(terms.form(factors[-1]))
-                    if isinstance(e, Add) and len(e.args) <= 8:
-                        yield Add(*(terms.total(terms.back(a, terms.shape(factors[-1]))) for a in e.args))
-                for i, f in enumerate(factors):
-                    if isinstance(f, MatAdd) and f not in terms.opaque and len(f.args) <= 8:
-                        yield Add(*(self.simplified(terms.trace(terms.mul(*factors[:i], a, *factors[i + 1:]))) for a in f.args))
+                yield from self.drawn_out(x)
             return
         c, part = terms.split(x)
         if isinstance(part, MatAdd) and part not in terms.opaque:
@@ -164,8 +190,11 @@ class Simplifier:
                     yield terms.transpose(self.settle(flipped))
             if any(self.is_entrywise(terms.split(a)[1]) for a in part.args):
                 yield self.entrywise(x)
+                unscaled = terms.add(*(self.unscaled(a) for a in part.args))
+                if not same(unscaled, part):
+                    yield self.entrywise(terms.scale(c, unscaled))
         elif isinstance(part, DiagonalOf) and isinstance(part.args[0], MatAdd):
-            yield terms.scale(c, terms.add(*(terms.diagonal(a) for a in part.args[0].args)))
+            yield terms.scale(c, self.settle(terms.add(*(self.settle(terms.diagonal(a)) for a in part.args[0].args))))
         elif isinstance(part, DiagonalOf) or isinstance(part, sp.Transpose) and isinstance(part.args[0], DiagonalOf):
             yield from (terms.scale(c, y) for y in self.diagonal_sums(part))
         elif self.is_entrywise(part):
@@ -214,6 +243,19 @@ class Simplifier:
                 inside = self.settle(terms.add(*(rest for _, rest in members)))
                 yield Add(*(a for a in x.args if a not in chosen), terms.mul(first, inside))
 
+    def unscaled(self, x: Any) -> Any:
+        """diag(u) A as (u 1') ⊙ A, A diag(v) as A ⊙ (1 v')."""
+        terms = self.terms
+        c, part = terms.split(x)
+        if isinstance(part, MatMul) and part not in terms.opaque:
+            rows, cols = terms.shape(part)
+            first, last = part.args[0], part.args[-1]
+            if isinstance(first, sp.DiagMatrix):
+                return terms.hadamard(c, terms.mul(*part.args[1:]), terms.mul(first.args[0], terms.ones(S.One, cols)))
+            if isinstance(last, sp.DiagMatrix):
+                return terms.hadamard(c, terms.mul(*part.args[:-1]), terms.mul(terms.ones(rows), terms.transpose(last.args[0])))
+        return x
+
     def powers_of_runs(self, c: Any, factors: tuple[Any, ...]) -> Iterable[Any]:
         """A B A B = (A B)²."""
         terms = self.terms
@@ -253,6 +295,9 @@ class Simplifier:
                 yield primitive
             if any(isinstance(f, Pow) and not f.args[1].is_Number for f in e.args):
                 yield powers_joined(e)
+            merged = absorbed(e)
+            if merged is not e:
+                yield merged
             cleared = Mul(*(clear_fractions(f) for f in e.args))
             if cleared != e:
                 yield cleared
@@ -335,13 +380,19 @@ class Simplifier:
         terms = self.terms
         chains = [self.chain(p) for _, p in items]
         for side in (0, -1):
-            firsts: dict[Any, list[int]] = {}
-            for i, ch in enumerate(chains):
-                if ch:
-                    firsts.setdefault(terms.base(ch[side])[0] if is_power(ch[side]) else ch[side], []).append(i)
+            firsts: dict[Any, dict[int, tuple[Any, ...]]] = {}
+            for i, plain in enumerate(chains):
+                for ch in (plain, self.swapped(plain, side)):
+                    if ch:
+                        firsts.setdefault(terms.base(ch[side])[0] if is_power(ch[side]) else ch[side], {}).setdefault(i, ch)
             for f, members in firsts.items():
                 if len(members) > 1:
-                    yield members, partial(self.pull_out, items, chains, members, f, side)
+                    yield list(members), partial(self.pull_out, items, members, f, side)
+            if len(firsts) > 1:
+                yield from self.contained(items, chains, side)
+                scaled = [i for i, ch in enumerate(chains) if len(ch) > 1 and isinstance(ch[side], sp.DiagMatrix)]
+                if len(scaled) > 1:
+                    yield scaled, partial(self.pull_diagonal, items, chains, scaled, side)
         numbers: dict[Any, list[int]] = {}
         for i, (c, _) in enumerate(items):
             for q in Mul.make_args(c):
@@ -370,19 +421,62 @@ class Simplifier:
             return ()
         return tuple(p.args) if isinstance(p, MatMul) and p not in self.terms.opaque else (p,)
 
-    def pull_out(self, items: list[tuple[Any, Any]], chains: list[tuple[Any, ...]], members: list[int], f: Any, side: int) -> Any | None:
+    def swapped(self, ch: tuple[Any, ...], side: int) -> tuple[Any, ...]:
+        """A chain with its two outermost factors exchanged, if they commute, as X and expm(X) do."""
+        if len(ch) < 2:
+            return ()
+        a, b = ch[:2] if side == 0 else ch[-2:]
+        if not any(isinstance(f, MatrixFunction | sp.Inverse) and self.terms.commuting(self.core(f), g) for f, g in ((a, b), (b, a))):
+            return ()
+        return (b, a, *ch[2:]) if side == 0 else (*ch[:-2], b, a)
+
+    def core(self, f: Any) -> Any:
+        """What a function of matrices is a function of."""
+        inner = f.args[0] if isinstance(f, sp.Inverse) else f.operands[0]
+        return self.terms.split(inner)[1] if is_array(inner) else inner
+
+    def pull_out(self, items: list[tuple[Any, Any]], members: dict[int, tuple[Any, ...]], f: Any, side: int) -> Any | None:
         terms = self.terms
         rests = []
-        for i in members:
-            ch = chains[i]
+        for i, ch in members.items():
             end = ch[side]
             left = self.divide(end, f, side)
             rest = (left, *ch[1:]) if side == 0 else (*ch[:-1], left)
             rests.append(terms.mul(items[i][0], *rest))
-            number, body = terms.split(rests[-1]) if is_array(rests[-1]) else (S.One, None)
-            if isinstance(body, sp.Identity) and self.cost(number) > 3:
-                return None     # A x + (long number) x stays as it is
         inner = self.settle(terms.add(*rests))
+        return terms.mul(f, inner) if side == 0 else terms.mul(inner, f)
+
+    def contained(self, items: list[tuple[Any, Any]], chains: list[tuple[Any, ...]], side: int) -> Iterable[tuple[list[int], Callable[[], Any]]]:
+        """Y − X + (X − Y) A = (X − Y)(A − I): the terms of a factor found among the other terms."""
+        terms = self.terms
+        place = {p: i for i, (_, p) in enumerate(items)}
+        for f in dict.fromkeys(ch[side] for ch in chains if len(ch) > 1 and isinstance(ch[side], MatAdd) and ch[side] not in terms.opaque):
+            parts = [terms.split(a) for a in f.args]
+            if all(p in place for _, p in parts):
+                ratios = [items[place[p]][0] / c for c, p in parts]
+                if all(r == ratios[0] for r in ratios):
+                    longer = [i for i, ch in enumerate(chains) if len(ch) > 1 and ch[side] is f]
+                    rests = [terms.mul(items[i][0], *(chains[i][1:] if side == 0 else chains[i][:-1])) for i in longer]
+                    yield (sorted([*longer, *(place[p] for _, p in parts)]),
+                           partial(self.pull_sum, f, side, terms.scale(ratios[0], terms.identity(terms.shape(f)[1 + side])), rests))
+
+    def pull_sum(self, f: Any, side: int, one: Any, rests: list[Any]) -> Any:
+        inner = self.settle(self.terms.add(one, *rests))
+        return self.terms.mul(f, inner) if side == 0 else self.terms.mul(inner, f)
+
+    def pull_diagonal(self, items: list[tuple[Any, Any]], chains: list[tuple[Any, ...]], members: list[int], side: int) -> Any | None:
+        """diag(u ⊘ v) A + diag(w ⊘ v) B = diag(1 ⊘ v) (diag(u) A + diag(w) B)."""
+        terms = self.terms
+        entries = [terms.form(chains[i][side].args[0]) for i in members]
+        common = common_factor(entries, max)
+        if not common.atoms(Entry):
+            return None
+        shape = terms.shape(chains[members[0]][side].args[0])
+        rests = []
+        for i, e in zip(members, entries, strict=True):
+            left = terms.diag(terms.back(e / common, shape))
+            rests.append(terms.mul(items[i][0], *((left, *chains[i][1:]) if side == 0 else (*chains[i][:-1], left))))
+        f, inner = terms.diag(terms.back(common, shape)), self.settle(terms.add(*rests))
         return terms.mul(f, inner) if side == 0 else terms.mul(inner, f)
 
     def divide(self, end: Any, f: Any, side: int) -> Any:
@@ -397,7 +491,10 @@ class Simplifier:
         common = common_factor([items[i][0] for i in members], choose)
         if common.is_Rational:
             return None
-        inner = self.settle(terms.add(*(terms.scale(divided(items[i][0], common), items[i][1]) for i in members)))
+        left = [divided(items[i][0], common) for i in members]
+        if any(self.cost(c) > self.cost(items[i][0]) for c, i in zip(left, members, strict=True)):
+            return None
+        inner = self.settle(terms.add(*(terms.scale(c, items[i][1]) for c, i in zip(left, members, strict=True))))
         return terms.scale(common, inner)
 
     def pull_kron(self, items: list[tuple[Any, Any]], members: list[int], f: Any, side: int) -> Any:
@@ -444,6 +541,10 @@ class Simplifier:
                         return None
                     out = [(Mul(c, d), [*m, *n]) for c, m in out for d, n in factor]
                 return out
+            if isinstance(node, sp.HadamardProduct) and any(isinstance(a, MatAdd) for a in node.args):
+                e = expand_top(terms.form(node))
+                if isinstance(e, Add) and len(e.args) <= 8:
+                    return flat(terms.add(*(self.settle(terms.back(a, terms.shape(node))) for a in e.args)), depth + 1)
             return [(S.One, [node])]
 
         flat_terms = flat(x, 0)
@@ -476,6 +577,16 @@ def powers_joined(e: Any) -> Any:
         base, k = f.as_base_exp() if isinstance(f, Pow) else (f, S.One)
         found[base] = found.get(base, S.Zero) + k
     return Mul(*(Pow(b, k) for b, k in found.items()))
+
+
+def absorbed(e: Any) -> Any:
+    """b (a b)^-k = (a b)^(1-k) / a."""
+    for f in e.args:
+        if isinstance(f, Pow) and isinstance(f.args[0], Mul) and f.args[1].is_negative and not f.args[1].is_Integer:
+            for b in e.args:
+                if b in f.args[0].args:
+                    return Mul(e / (f * b), Pow(f.args[0], f.args[1] + 1), Pow(f.args[0] / b, -1))
+    return e
 
 
 def clear_fractions(f: Any) -> Any:
@@ -604,11 +715,16 @@ def present(terms: Terms, x: Any) -> Any:
     for node in postorder([x], lambda n: () if n in made or not n.args else n.args):
         args = tuple(made.get(a, a) for a in node.args)
         new = node if all(a is b for a, b in zip(args, node.args, strict=True)) else raw(terms, node, args)
+        if isinstance(node, sp.DiagMatrix):     # diag takes a row as well: diag(sum(X, 0)) for diag(sum(X, 0)')
+            row = terms.turned(node.args[0])
+            if cost(terms, row) < cost(terms, node.args[0]):
+                new = raw(terms, node, (present(terms, row),))
         if is_array(node) and (isinstance(node, MatAdd) or node is x and isinstance(node, MatMul)):
             flipped = terms.transpose(node)
             gain = cost(terms, new) - cost(terms, flipped) - 1
             row = isinstance(node, MatAdd) and terms.shape(node)[0] == 1        # (t − W'φ)' rather than t' − φ'W
-            if gain >= (0 if row else 1 if isinstance(node, MatAdd) else 2):
+            sums = isinstance(node, MatAdd) or any(isinstance(a, MatAdd) for a in node.args)
+            if gain >= (0 if row else 1 if sums else 2):
                 inner = present(terms, flipped)
                 new = terms.make(sp.Transpose, (inner,), terms.shape(node))
         if isinstance(node, sp.KroneckerProduct | MatrixFunction) and is_array(node):

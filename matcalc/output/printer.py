@@ -23,9 +23,10 @@ from sympy.matrices.expressions.diagonal import DiagonalOf
 from matcalc.errors import UnsupportedError
 from matcalc.language.syntax import postorder
 from matcalc.output.letters import LETTER
-from matcalc.terms.nodes import Entry, MatrixFunction, MatrixSum, ScalarFunction, SumOver, op_name
+from matcalc.terms.nodes import Entry, MatrixFunction, MatrixSum, ScalarFunction, SumOver, absolute_powers, flat_factors, khatrirao_of, op_name
 from matcalc.terms.operations import TABLE
 
+HALF = Rational(1, 2)
 LONGEST = 20_000        # the weight of the longest text that is written
 SUM, SIGN, PRODUCT, FACTOR, POSTFIX, ATOM = range(1, 7)      # precedence of what was written, loosest first
 
@@ -49,6 +50,8 @@ class Form:
     minus       1                           -
     product     factors, juxtaposed         -
     fraction    numerator, denominator      True if it is written closely, as 1/2
+    share       1, divided by               a natural number; some styles write x / 2 as 1/2 x
+    pairing     A, B and their product A' B         tr(A' B), in a terse style sum(A .* B)
     entrywise   factors, divisors           how many factors
     transpose, inverse, coinverse (inverse transpose)
     power       base, exponent              -
@@ -123,6 +126,10 @@ def inverted(form: Form) -> Form:
 def fraction(top: Form, bottom: Form, close: bool = False) -> Form:
     weight = 1 + top.weight + bottom.weight + bottom.hidden
     return Form("fraction", (top, bottom), close, weight, top.hidden, top.unsized, None)
+
+
+def share(part: Form, of: int) -> Form:
+    return Form("share", (part,), of, 2 + part.weight, part.hidden, part.unsized, None)
 
 
 def product(scalars: Sequence[Form], arrays: Sequence[Form] = ()) -> Form:
@@ -314,7 +321,12 @@ def _trace(node: Any, memo: Memo) -> Form:
         return call("sum", [product((), _chain(middle, memo))], over)
     if isinstance(last, OneMatrix) and last.args[1] == 1 and _size(first, 0) == 1:
         return call("sum", [product((), _chain(chain[:-1], memo))], (last.args[0],))
-    return memo[inner] if _size(inner, 0) == 1 else call("tr", [memo[inner]])
+    if _size(inner, 0) == 1:
+        return memo[inner]
+    if len(chain) == 2 and sum(isinstance(a, sp.Transpose) for a in chain) == 1:
+        parts = tuple(memo[a.args[0] if isinstance(a, sp.Transpose) else a] for a in chain)
+        return Form("pairing", (*parts, memo[inner]), None, 2 + _weight(parts[:2], False))
+    return call("tr", [memo[inner]])
 
 
 def _chain(factors: Sequence[Any], memo: Memo) -> list[Form]:
@@ -351,15 +363,21 @@ class _Quotient:
         self.p, self.q = 1, 1
         top: list[Any] = []
         self.below: dict[Any, Any] = {}
-        for a in number.args if number.is_Mul else (number,):
+        for a in flat_factors(number):
             if a.is_Rational:
+                a = a * Rational(self.p, self.q)
                 self.p, self.q = int(a.p), int(a.q)
             elif a.is_Pow and a.args[1].is_Rational and a.args[1].p < 0:
                 self.below[a.args[0]] = -a.args[1]
+            elif a.is_Pow and a.args[0].is_Integer and a.args[1] == HALF and self.q % a.args[0] == 0 and a.args[0] not in self.below:
+                self.q //= int(a.args[0])           # sqrt(2)/2 = 1/sqrt(2)
+                self.below[a.args[0]] = a.args[1]
             else:
                 top.append(a)
         self.negative, self.p = self.p < 0, abs(self.p)
-        forms = [self.averaged(memo[a]) for a in top]
+        cubes = absolute_powers(top)
+        forms = [self.averaged(memo[a]) for a in top if a not in cubes]
+        forms += [raised("power", memo[a], number(k)) for a, k in cubes.items() if k]
         self.top = sorted(forms, key=_factor_order) if len(forms) > 1 else forms
 
     def averaged(self, form: Form) -> Form:
@@ -385,11 +403,12 @@ class _Quotient:
         return minus(form) if self.negative else form
 
     def over(self, arrays: list[Form], below: list[Form]) -> Form:
-        """Where the line goes: the lightest writing, but 1/2 x as the textbooks have it."""
+        """Where the line goes: the lightest writing."""
         top = self.top
         if not arrays and sum(t.kind == "product" for t in top) == 1:       # one product of arrays: last, without brackets
             (last,) = (t for t in top if t.kind == "product")
             top, arrays = [t for t in top if t is not last], list(last.parts)
+        top, below = one_root(top, below, product, fraction)
         front = ([_natural(self.p)] if self.p != 1 else []) + top
         bottom = ([_natural(self.q)] if self.q != 1 else []) + below
         if not front and not arrays:
@@ -399,6 +418,11 @@ class _Quotient:
             if bottom:
                 divisors = (product(bottom, divisors if len(divisors) == 1 else [entrywise(divisors, ())]),)
             return entrywise([product(front)] if front else (), divisors)
+        if len(arrays) == 1 and arrays[0].kind == "entrywise" and len(arrays[0].parts) > arrays[0].data and self.q != 1 and not below:
+            a = arrays[0]                                                       # a ./ (2 b)
+            divisors = a.parts[a.data:]
+            arrays = [entrywise(a.parts[:a.data], (product(bottom, divisors if len(divisors) == 1 else [entrywise(divisors, ())]),))]
+            bottom = []
         if not bottom:
             return product(front, arrays)
         if below or not (arrays or top):
@@ -408,10 +432,26 @@ class _Quotient:
             close = not arrays and len(front) == len(bottom) == 1 and front[0].kind == "number" and _simple(bottom)     # 1/m
             return fraction(product(front, arrays), product(bottom), close)
         if not top if arrays else len(top) == 1 and top[0].kind != "name":      # 1/2 x
-            return product([number(Rational(self.p, self.q)), *top], arrays)
+            return share(product(front, arrays), self.q) if self.p == 1 else product([number(Rational(self.p, self.q)), *top], arrays)
         if arrays and len(top) == 1 and top[0].kind == "name":              # N/2 * X
             return product([fraction(product(front), product(bottom), close=True)], arrays)
         return fraction(product(front, arrays), product(bottom))
+
+
+def one_root(above: list[Form], below: list[Form], join: Callable[[list[Form]], Form], over: Callable[[Form, Form], Form]
+             ) -> tuple[list[Form], list[Form]]:
+    """sqrt(a) sqrt(b) as sqrt(a b), sqrt(a) / sqrt(b) as sqrt(a / b)."""
+    up, down = ([f.parts[0] for f in some if _is_root(f)] for some in (above, below))
+    if len(up) + len(down) < 2:
+        return above, below
+    above, below = ([f for f in some if not _is_root(f)] for some in (above, below))
+    if not up:
+        return above, [*below, call("sqrt", [join(down)])]
+    return [*above, call("sqrt", [over(join(up), join(down)) if down else join(up)])], below
+
+
+def _is_root(form: Form) -> bool:
+    return form.kind == "call" and form.data == "sqrt"
 
 
 def _natural(value: int) -> Form:
@@ -436,7 +476,7 @@ def _factor_order(form: Form) -> tuple[Any, ...]:
 def _power(base: Form, exponent: Any) -> Form:
     if exponent == 1:
         return base
-    if exponent == Rational(1, 2):
+    if exponent == HALF:
         return call("sqrt", [base])
     return raised("power", base, number(exponent))
 
@@ -466,15 +506,26 @@ def _negative_power(node: Any) -> bool:
 def _hadamard(node: Any, memo: Memo) -> Form:
     """⊙ and ⊘ and .^: negative powers go below."""
     factors: tuple[Any, ...] = node.args if isinstance(node, sp.HadamardProduct) else (node,)
-    above = [memo[f] for f in factors if not _negative_power(f)]
+    columnwise = khatrirao_of(factors)
+    if columnwise:
+        a, b, factors = columnwise
+        kr = call("khatrirao", [memo[a], memo[b]])
+        return kr if not factors else entrywise([kr, _factors(factors, memo)], ())
+    return _factors(factors, memo)
+
+
+def _factors(factors: Sequence[Any], memo: Memo) -> Form:
+    cubes = absolute_powers(factors)
+    above = [raised("hpower", memo[f], number(cubes[f])) if f in cubes else memo[f] for f in factors
+             if not _negative_power(f) and cubes.get(f, 1)]
     below = [_hpower(memo[f.args[0]], -f.args[1]) for f in factors if _negative_power(f)]
-    return entrywise(above, below)
+    return entrywise(*one_root(above, below, lambda forms: entrywise(forms, ()), lambda a, b: entrywise([a], [b])))
 
 
 def _hpower(base: Form, exponent: Any) -> Form:
     if exponent == 1:
         return base
-    if exponent == Rational(1, 2):
+    if exponent == HALF:
         return call("sqrt", [base])
     return raised("hpower", base, number(exponent))
 
@@ -552,6 +603,8 @@ def _degree(form: Form) -> int:
             return sum(map(_degree, form.parts))
         case "fraction":
             return _degree(form.parts[0]) - _degree(form.parts[1])
+        case "share":
+            return _degree(form.parts[0])
         case "power" if form.parts[1].kind == "number":
             return _degree(form.parts[0]) * int(form.parts[1].data)
     return 2
@@ -604,6 +657,7 @@ class Style:
     spelled: frozenset[str] = frozenset()   # functions whose letter is a symbol here: sigmoid where there is a σ
     columns: str = ""                   # the axis of a softmax of columns, where a reader would think of rows
     fraction: str = ""                  # template; empty: a / b
+    terse: bool = False                 # x / 2 for 1/2 x, and sum(A .* B) for tr(A' B)
     function: Callable[[str], str] = str        # the name of a function without a template of its own
 
 
@@ -679,6 +733,12 @@ def _draw(form: Form, parts: list[Piece], shown: bool, style: Style) -> Piece:
             return _draw_product(form, parts, style), PRODUCT
         case "fraction":
             return _draw_fraction(form, parts, style)
+        case "pairing":
+            if not style.terse:
+                return _draw_call("tr", parts[2:], style)
+            return _draw_call("sum", [(style.entrywise.join(_wrap(p, FACTOR, style) for p in parts[:2]), PRODUCT)], style)
+        case "share":
+            return _draw_share(form, parts[0], style)
         case "entrywise":
             above, below = ([_wrap(p, FACTOR, style) for p in some] for some in (parts[:form.data], parts[form.data:]))
             divisor = style.entrywise.join(below)
@@ -734,6 +794,14 @@ def _draw_fraction(form: Form, parts: list[Piece], style: Style) -> Piece:
         return style.fraction.format(parts[0][0], parts[1][0]), FACTOR
     above = _wrap(parts[0], FACTOR if form.parts[0].kind in ("entrywise", "fraction", "sumover") else PRODUCT, style)
     return above + ("/" if form.data else " / ") + _wrap(parts[1], POSTFIX, style), PRODUCT
+
+
+def _draw_share(form: Form, part: Piece, style: Style) -> Piece:
+    above = _wrap(part, FACTOR if form.parts[0].kind in ("entrywise", "fraction", "share", "sumover") else PRODUCT, style)
+    if style.terse:
+        return f"{above} / {form.data}", PRODUCT
+    half = style.fraction.format("1", form.data) if style.fraction else f"1/{form.data}"
+    return half + (style.times if above[0].isdigit() else " ") + above, PRODUCT
 
 
 def _named(op: str, parts: list[Piece], style: Style) -> Piece:

@@ -48,7 +48,8 @@ TEXT = Style(
     column="", symbol=str, function=function, constant=constant, superscript=exponent,
     entry_power=lambda e, single: "." + exponent(e, single), bracket=bracket, minus="-", times=" * ",
     entrywise=" .* ", over=" ./ ", transpose="'", inverse="^-1", coinverse="^-T", norm=norm,
-    sumover="sum({0}={1}..{2}, {3})", blocks=("[", ", ", "; ", "]"))
+    sumover="sum({0}={1}..{2}, {3})", blocks=("[", ", ", "; ", "]"),
+    terse=True)
 
 
 def text(expr: Any, memo: Memo | None = None) -> str:

@@ -207,7 +207,7 @@ def entrywise(p: Problem) -> Found | None:
 def entry_roots(p: Problem, g: Any) -> list[Any]:
     """The arrays that solve g = 0 entry by entry."""
     terms, x = p.terms, p.x
-    letter = Entry(x)
+    letter = terms.form(x)
     form = terms.form(g)
     others = [n for n in walk(form) if isinstance(n, Entry) and n != letter]
     if letter not in walk(form) or any(p.mentions(n.args[0]) for n in others):

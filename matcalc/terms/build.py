@@ -42,7 +42,7 @@ from sympy import (
 )
 from sympy.matrices.expressions.diagonal import DiagonalOf
 
-from matcalc.terms.nodes import Entry, MatrixFunction, MatrixSum, ScalarFunction, SumOver, op_name
+from matcalc.terms.nodes import Entry, MatrixFunction, MatrixSum, PositiveEntry, ScalarFunction, SumOver, op_name
 from matcalc.terms.operations import TABLE
 
 Shape = tuple[Any, Any]
@@ -419,10 +419,22 @@ class Terms:
         norm = self._square(chain)
         if norm is not None:
             return norm
+        if len(chain) == 2:
+            chain = self._pair(*chain)
         back = [self.transpose(f) for f in reversed(chain)]
         if any(isinstance(f, MatMul) for f in back):
             return self._trace_node(tuple(chain))
         return self._trace_node(min((tuple(chain), tuple(back)), key=self._rank))
+
+    def _pair(self, row: Any, column: Any) -> list[Any]:
+        """u'v for sum(u ⊙ v), but sum(u ⊙ v ⊙ w) for u'(v ⊙ w)."""
+        other = self.transpose(row)
+        if isinstance(column, HadamardProduct) and not isinstance(row, OneMatrix) or isinstance(other, HadamardProduct):
+            row, column = self.ones(*self.shape(row)), self.hadamard(other, column)
+        if isinstance(row, OneMatrix) and isinstance(column, HadamardProduct) and len(column.args) == 2:
+            if not any(isinstance(f, HadamardPower | MatMul) for f in column.args):
+                return [self.transpose(column.args[0]), column.args[1]]
+        return [row, column]
 
     def _rank(self, chain: tuple[Any, ...]) -> Any:
         return sum(isinstance(f, Transpose) for f in chain), [self.order(f) for f in chain]
@@ -430,6 +442,10 @@ class Terms:
     def _square(self, chain: list[Any]) -> Any | None:
         """Y' Y is ‖Y‖²."""
         half, odd = divmod(len(chain), 2)
+        if odd and isinstance(chain[half], MatPow) and chain[half].args[1].is_Integer and chain[half].args[1] % 2 == 0:     # u'S²u = ‖S u‖²
+            if same(self.transpose(chain[half]), chain[half]):
+                root = self.power(chain[half].args[0], chain[half].args[1] / 2)
+                return self._square([*chain[:half], root, root, *chain[half + 1:]])
         if odd or any(not same(self.transpose(chain[half - 1 - i]), chain[half + i]) for i in range(half)):
             return None
         return Pow(self.norm(self.mul(*chain[half:])), 2)
@@ -681,7 +697,12 @@ class Terms:
                 return Mul(x.args[0], self.form(self.split(x)[1]))
             case MatrixFunction() if TABLE[op_name(x)].entrywise if op_name(x) in TABLE else False:
                 return self.scalar(op_name(x), self.form(x.operands[0]))
-        return Entry(x)
+        return (PositiveEntry if self.has(x.args[0] if isinstance(x, Transpose) else x, "positive") else Entry)(x)
+
+    def turned(self, x: Any) -> Any:
+        """The transpose of an entrywise expression as the same expression of transposes: (1 ⊘ r)' = 1 ⊘ r'."""
+        e = self.form(x)
+        return self.back(e.xreplace({a: self.form(self.transpose(a.args[0])) for a in e.atoms(Entry)}), self.shape(x)[::-1])
 
     def scalar(self, name: str, s: Any) -> Any:
         """f(s) of a number."""
@@ -740,6 +761,8 @@ class Terms:
                     return self.array_function("sqrt", b), False
                 if k == -HALF:
                     return self.make(HadamardPower, (self.array_function("sqrt", b), MINUS), shape), False
+                if isinstance(b, KroneckerProduct) and k.is_Integer:
+                    return self.kron(*(self.hpower(a, k) for a in b.args)), False
                 return self.make(HadamardPower, (b, k), shape), False
             name = SCALAR_NAME.get(type(e))
             if name is None:
@@ -753,6 +776,12 @@ class Terms:
         return self.make(MatrixFunction, (sp.core.symbol.Str(name), x, *self.shape(x)), self.shape(x))
 
     def _hadamard_node(self, factors: list[Any]) -> Any:
+        merged: dict[Any, list[Any]] = {}       # (A ⊗ B) ⊙ (C ⊗ D) = (A ⊙ C) ⊗ (B ⊙ D)
+        for f in factors:
+            merged.setdefault(tuple(map(self.shape, f.args)) if isinstance(f, KroneckerProduct) else f, []).append(f)
+        if len(merged) < len(factors):
+            factors = [fs[0] if len(fs) == 1 else self.kron(*(self.hadamard(*parts) for parts in zip(*(f.args for f in fs), strict=True)))
+                       for fs in merged.values()]
         if len(factors) == 1:
             return factors[0]
         if len(set(factors)) < len(factors):        # a node's key says what its factors are, not how often they occur
@@ -775,7 +804,7 @@ class Terms:
                 return self.scale(Mul(*(x for x in xs if not is_array(x))), ids[0])
             if any(self.is_diagonal(x) for x in rest):
                 return self.hadamard(*(x for x in xs if not isinstance(x, Identity)))
-            xs = (*(x for x in xs if not is_array(x)), *(self.upright(x) for x in rest), ids[0])
+            xs = (*(x for x in xs if not is_array(x)), *(self.each_upright(x) for x in rest), ids[0])
         return self.back(Mul(*(self.form(x) for x in xs)), shape)
 
     def quotient(self, a: Any, b: Any) -> Any:
@@ -803,6 +832,15 @@ class Terms:
         """x or x', whichever has fewer transposes: on the diagonal they agree."""
         flipped = self.transpose(x)
         return min((x, flipped), key=lambda y: (self.transposes(y), self.leaves(y)))
+
+    def each_upright(self, x: Any) -> Any:
+        """x with each of its terms upright if terms merge, A + A' ↦ 2 A; or as a whole."""
+        c, part = self.split(x)
+        if isinstance(part, MatAdd) and part not in self.opaque:
+            merged = self.add(*(self.upright(a) for a in part.args))
+            if not isinstance(self.split(merged)[1], MatAdd) or len(self.split(merged)[1].args) < len(part.args):
+                return self.scale(c, merged)
+        return self.upright(x)
 
     def leaves(self, x: Any) -> list[int]:
         """The factors of a term by the order in which they were first written."""
@@ -838,8 +876,10 @@ class Terms:
         m, n = self.shape(x)
         if m != 1 and n != 1:
             return self.diagonal(x)
+        if isinstance(x, Transpose):
+            x, m, n = x.args[0], n, m
         if n != 1:
-            x, m = self.transpose(x), n
+            x, m = self.turned(x), n
         c, x = self.split(x)
         if isinstance(x, OneMatrix):
             return self.scale(c, self.identity(m))
@@ -848,7 +888,7 @@ class Terms:
         return self.scale(c, self.make(DiagMatrix, (x,), (m, m)))
 
     def diagonal(self, x: Any) -> Any:
-        c, x = self.split(self.upright(x))
+        c, x = self.split(self.each_upright(x))
         n = self.shape(x)[0]
         match x:
             case Identity() | OneMatrix():
@@ -1025,7 +1065,8 @@ class Terms:
             return size * sp.sqrt(self.shape(x)[0])
         flipped = self.transpose(x)
         sign, flipped = self.split(flipped) if symbolic == 1 else (ONE, flipped)
-        if abs(sign) == 1 and (self._rank((flipped,)) < self._rank((x,)) or isinstance(x, Transpose)):
+        if abs(sign) == 1 and ((self.transposes(flipped), self._rank((flipped,))) < (self.transposes(x), self._rank((x,)))
+                               or isinstance(x, Transpose)):
             x = flipped
         return Mul(size, self.number("norm", x))
 

@@ -7,9 +7,10 @@ Nodes are only built in `matcalc.terms.build`.
 """
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from sympy import Basic, Expr
+from sympy import Abs, Basic, Expr, HadamardPower, KroneckerProduct, OneMatrix, Pow
 from sympy.core.symbol import Str
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
@@ -76,6 +77,16 @@ class Entry(Expr):  # type: ignore[misc]
         return Basic.__new__(cls, array)
 
 
+class PositiveEntry(Entry):
+    """The generic entry of an array whose entries are declared positive."""
+
+    is_positive = True
+    is_nonnegative = True
+    is_negative = False
+    is_zero = False
+    is_nonzero = True
+
+
 class SumOver(Expr):  # type: ignore[misc]
     """Σ_{i=lower}^{upper} body, a number; args (i, lower, upper, body)."""
 
@@ -89,3 +100,36 @@ class MatrixSum(MatrixExpr):  # type: ignore[misc]
     @property
     def shape(self) -> tuple[Any, Any]:
         return self.args[3].shape  # type: ignore[no-any-return]
+
+
+def absolute_powers(factors: Iterable[Basic]) -> dict[Basic, Any]:
+    """In |u| u² = |u|³ the absolute value with its exponent, the even power with 0."""
+    factors = tuple(factors)
+    inside = {f: f.args[0] if isinstance(f, Abs) else f.operands[0] for f in factors
+              if isinstance(f, Abs) or isinstance(f, MatrixFunction | ScalarFunction) and op_name(f) == "abs"}
+    found: dict[Basic, Any] = {}
+    for f in factors if inside else ():
+        if isinstance(f, Pow | HadamardPower) and f.args[1].is_Integer and f.args[1] > 0 and f.args[1] % 2 == 0:
+            for absolute, u in inside.items():
+                if u == f.args[0]:
+                    found |= {absolute: f.args[1] + 1, f: 0}
+    return found
+
+
+def flat_factors(x: Basic) -> list[Any]:
+    """The factors of a product of numbers, those of inner products too; the rational ones first."""
+    if not x.is_Mul:
+        return [x]
+    found = [f for a in x.args for f in flat_factors(a)]
+    return sorted(found, key=lambda f: not f.is_Rational)
+
+
+def khatrirao_of(factors: Iterable[Basic]) -> tuple[Any, Any, tuple[Any, ...]] | None:
+    """(A, B, the other factors) if A ⊗ 1 and 1 ⊗ B are among the factors of an entrywise product: khatrirao(A, B)."""
+    krons = [f for f in factors if isinstance(f, KroneckerProduct) and len(f.args) == 2]
+    for f in krons:
+        for g in krons:
+            (a, one), (other, b) = f.args, g.args
+            if isinstance(one, OneMatrix) and isinstance(other, OneMatrix) and one.args[1] == 1 == other.args[1] and f is not g:
+                return a, b, tuple(x for x in factors if x is not f and x is not g)
+    return None
