@@ -276,7 +276,8 @@ class Simplifier:
         """An entrywise expression, simplified as the scalar expression of its entries."""
         e = self.terms.form(x)
         best = self.scalar(e)
-        return x if best is e else self.terms.back(best, self.terms.shape(x))
+        made = self.terms.back(best, self.terms.shape(x))
+        return made if best is not e or self.cost(made) < self.cost(x) else x
 
     def scalar(self, e: Any) -> Any:
         """A cheaper scalar expression, or e itself."""
