@@ -483,3 +483,21 @@ def test_numbers_are_real_and_not_of_thousands_of_digits(text: str, code: str, p
 @pytest.mark.parametrize("text", ["t^999999999", "(-1)^99999999999 t", "0^0 t", "2^-3 t", "(1 - 1)^3 t", "log(2/3) t", "(2 - 3)^2 / 4 t"])
 def test_large_exponents_of_what_has_no_digits_are_read(text: str) -> None:
     assert "t" in {node.value for node in postorder([parse(text).root], lambda n: n.args)}
+
+
+@pytest.mark.parametrize(("text", "same_as"), [
+    ("1/m ‖A X - Y‖²", "(1/m) ‖A X - Y‖²"), ("-1/m sum(X)", "-(1/m) sum(X)"), ("2/n X'(X w - y)", "(2/n) (X' (X w - y))"), ("1/σ² x'x", "(1/σ²) (x'x)"),
+])
+def test_a_close_fraction_in_front_is_a_number_and_said_to_be(text: str, same_as: str) -> None:
+    import matcalc
+
+    read = parse(text)
+    assert any("was read as one number" in note for note in read.notes)
+    assert matcalc.parse(text) == matcalc.parse(same_as)
+
+
+@pytest.mark.parametrize("text", ["a / b c", "1 / m X", "1/m(x'x)", "α/m X'X"])
+def test_other_quotients_before_a_factor_are_refused(text: str) -> None:
+    with pytest.raises(LanguageError) as error:
+        parse(text)
+    assert error.value.code == "ambiguous-quotient"

@@ -142,14 +142,19 @@ class Expression(Calls):
         return BROADCAST[op], NUMPY
 
     def quotient(self, left: Node, token: Token) -> Node:
-        """`a / s`; `a / b c` is refused unless the divisor is bracketed or a number, which readers agree about."""
+        """`a / s`; `a / b c` is refused unless the divisor is bracketed or a number, or as close to its numerator as in `2/n X`."""
         first = self.tokens[self.i]
         right = self.expression(JUXTAPOSED)
         after = self.tokens[self.i]
         node = make("div", (left, right), (left.span[0], right.span[1]))
         if after.kind in ("name", "func", "num", "made") or (after.kind == "op" and self.opens(after)):
             bracketed = first.text in ("(", "{") and first.kind == "op"
-            number = right.op == "number" and after.start > right.span[1]
+            apart = after.start > right.span[1]
+            number = right.op == "number" and apart
+            base = right.args[0] if right.op == "power" and right.args[1].op == "number" else right
+            if left.op == "number" and base.op == "symbol" and apart and left.span[1] == token.start and token.end == first.start:
+                self.notes.append(f"{self.slice(node)} in front was read as one number, ({self.slice(node)})")
+                return node
             if (not bracketed and not number) or left.op in ("hadamard", "quotient"):
                 rest = self.expression(PRODUCT)
                 a, b, c = self.slice(left), self.slice(right), self.slice(rest)
