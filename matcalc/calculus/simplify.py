@@ -210,11 +210,14 @@ class Simplifier:
                 yield terms.scale(c2, part)
 
     def diagonal_sums(self, x: Any) -> Iterable[Any]:
-        """diag(A' B)' = sum(A ⊙ B, 0) and diag(A B') = sum(A ⊙ B, 1)."""
+        """diag(A' B)' = sum(A ⊙ B, 0) and diag(A B') = sum(A ⊙ B, 1), or the diagonal of each term."""
         terms = self.terms
         lies = isinstance(x, sp.Transpose)
         product = (x.args[0] if lies else x).args[0]
         factors = product.args if isinstance(product, MatMul) and product not in terms.opaque else ()
+        for i, f in enumerate(factors if not lies else ()):
+            if isinstance(f, MatAdd) and f not in terms.opaque and len(f.args) <= 8:
+                yield self.settle(terms.add(*(self.settle(terms.diagonal(terms.mul(*factors[:i], a, *factors[i + 1:]))) for a in f.args)))
         for i in range(1, len(factors)):
             left, right = terms.mul(*factors[:i]), terms.mul(*factors[i:])
             if lies:
@@ -383,12 +386,12 @@ class Simplifier:
         for side in (0, -1):
             firsts: dict[Any, dict[int, tuple[Any, ...]]] = {}
             for i, plain in enumerate(chains):
-                for ch in (plain, self.swapped(plain, side)):
+                for ch in (plain, self.swapped(plain, side), *(self.scaled(plain) if side else ())):
                     if ch:
                         firsts.setdefault(terms.base(ch[side])[0] if is_power(ch[side]) else ch[side], {}).setdefault(i, ch)
-            for f, members in firsts.items():
-                if len(members) > 1:
-                    yield list(members), partial(self.pull_out, items, members, f, side)
+            for f, ending in firsts.items():
+                if len(ending) > 1:
+                    yield list(ending), partial(self.pull_out, items, ending, f, side)
             if len(firsts) > 1:
                 yield from self.contained(items, chains, side)
                 scaled = [i for i, ch in enumerate(chains) if len(ch) > 1 and isinstance(ch[side], sp.DiagMatrix)]
@@ -423,13 +426,35 @@ class Simplifier:
         return tuple(p.args) if isinstance(p, MatMul) and p not in self.terms.opaque else (p,)
 
     def swapped(self, ch: tuple[Any, ...], side: int) -> tuple[Any, ...]:
-        """A chain with its two outermost factors exchanged, if they commute, as X and expm(X) do."""
+        """A chain with its two outermost factors exchanged, if they commute, as X and expm(X) do, or (A ⊗ B) K = K (B ⊗ A)."""
         if len(ch) < 2:
             return ()
         a, b = ch[:2] if side == 0 else ch[-2:]
+        shuffled = self.shuffled(a, b)
+        if shuffled:
+            return (*shuffled, *ch[2:]) if side == 0 else (*ch[:-2], *shuffled)
         if not any(isinstance(f, MatrixFunction | sp.Inverse) and self.terms.commuting(self.core(f), g) for f, g in ((a, b), (b, a))):
             return ()
         return (b, a, *ch[2:]) if side == 0 else (*ch[:-2], b, a)
+
+    def scaled(self, ch: tuple[Any, ...]) -> Iterable[tuple[Any, ...]]:
+        """s ⊙ x as diag(s) x, for each of its factors."""
+        terms = self.terms
+        if len(ch) == 1 and isinstance(ch[0], sp.HadamardProduct) and terms.shape(ch[0])[1] == 1:
+            for v in ch[0].args:
+                yield terms.diag(terms.hadamard(*(a for a in ch[0].args if a is not v))), v
+
+    def shuffled(self, a: Any, b: Any) -> tuple[Any, ...]:
+        """(A ⊗ B) K(n,q) = K(m,p) (B ⊗ A), either way; () if it isn't such a product."""
+        terms = self.terms
+        for x, y in ((a, b), (b, a)):
+            if isinstance(x, sp.KroneckerProduct) and len(x.args) == 2 and isinstance(y, MatrixFunction) and op_name(y) == "commutation":
+                turned, (m, n), (p, q) = terms.kron(*x.args[::-1]), terms.shape(x.args[0]), terms.shape(x.args[1])
+                if x is a and y.operands == (n, q):
+                    return terms.commutation(m, p), turned
+                if x is b and y.operands == (p, m):
+                    return turned, terms.commutation(q, n)
+        return ()
 
     def core(self, f: Any) -> Any:
         """What a function of matrices is a function of."""

@@ -292,6 +292,9 @@ class Terms:
         if len(stack) > 1:
             stack = [f for f in stack if not isinstance(f, Identity)] or stack[:1]
             stack = self._diagonals(stack)
+            ordered = self._diagonals_in_order(stack)
+            if ordered != stack:
+                return self.mul(*numbers, *ordered)
         if not stack:
             return self.spread(Mul(*numbers), shape)
         if len(stack) == 1:
@@ -400,6 +403,20 @@ class Terms:
                 if self.shape(chain[j])[0] == 1:
                     v = self.hadamard(f.args[0], self.transpose(self.mul(*chain[j:i])))
                     return self._diagonals([*chain[:j], self.transpose(v), *chain[i + 1:]])
+        return chain
+
+    def _diagonals_in_order(self, chain: list[Any]) -> list[Any]:
+        """Neighbouring diagonal matrices commute: those met first stand first."""
+        if sum(isinstance(f, MatrixSymbol | Inverse | MatPow) and self.is_diagonal(f) for f in chain) < 2:
+            return chain
+        chain = list(chain)
+        for i in range(1, len(chain)):
+            for j in range(i, 0, -1):
+                a, b = chain[j - 1], chain[j]
+                if not (is_array(a) and is_array(b) and self.is_diagonal(a) and self.is_diagonal(b)
+                        and self.order(self.base(b)[0]) < self.order(self.base(a)[0])):
+                    break
+                chain[j - 1:j + 1] = b, a
         return chain
 
     # ------------------------------------------------------------------ numbers from products
@@ -576,7 +593,8 @@ class Terms:
                     inside = [self.transpose(a) for a in x.args]
                     if all(same(a, b) for a, b in zip(inside, x.args, strict=True)):
                         return x
-                    if all(isinstance(a, Transpose) or same(a, b) for a, b in zip(x.args, inside, strict=True)):
+                    less = rows != 1 and sum(map(self.transposes, inside)) <= sum(map(self.transposes, x.args))
+                    if less or all(isinstance(a, Transpose) or same(a, b) for a, b in zip(x.args, inside, strict=True)):
                         return self.hadamard(*inside) if isinstance(x, HadamardProduct) else self.hpower(*inside)
             case MatrixSum():
                 i, low, high, body = x.args
