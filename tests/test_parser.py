@@ -486,7 +486,8 @@ def test_large_exponents_of_what_has_no_digits_are_read(text: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "same_as"), [
-    ("1/m ‖A X - Y‖²", "(1/m) ‖A X - Y‖²"), ("-1/m sum(X)", "-(1/m) sum(X)"), ("2/n X'(X w - y)", "(2/n) (X' (X w - y))"), ("1/σ² x'x", "(1/σ²) (x'x)"),
+    ("1/m ‖A X - Y‖²", "(1/m) ‖A X - Y‖²"), ("-1/m sum(X)", "-(1/m) sum(X)"), ("2/n X'(X w - y)", "(2/n) (X' (X w - y))"),
+    ("1/σ² x'x", "(1/σ²) (x'x)"),
 ])
 def test_a_close_fraction_in_front_is_a_number_and_said_to_be(text: str, same_as: str) -> None:
     import matcalc
