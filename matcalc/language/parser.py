@@ -22,6 +22,7 @@ from matcalc.language.tokens import BARS, CLOSERS, MAX_LENGTH, MAX_NESTING, Toke
 
 PROPERTIES = words("""
     scalar symmetric skew spd psd diagonal orthogonal invertible lower upper positive nonzero unit simplex onehot integer""")
+MAX_SIGNS = 25_000  # names and signs in one expression
 COMPARISONS = frozenset({"<", ">", "<=", ">=", "!="})
 _NEVER_AFTER = frozenset({"+", "*", "@", "/", ".*", "./", ".^", ".+", "⊗", "^", ")", "]", "}", "=", ":=", ","})
 _ALWAYS_BEFORE = frozenset({"+", "-", "*", "@", "/", ".*", "./", ".^", ".+", ".-", "⊗", "^", "=", ":=", ",", "\\"})
@@ -154,6 +155,10 @@ class _Program:
         definitions: list[tuple[str, Node]] = []
         root: Node | None = None
         bodies = [names.run(statement[cut:]) for statement, (_, cut, _) in zip(statements, lefts, strict=True)]
+        for statement, body in zip(statements, bodies, strict=True):
+            if len(body) > MAX_SIGNS:
+                raise LanguageError("text-too-long", f"an expression of {len(body):,} names and signs can't be read, at most {MAX_SIGNS:,} can",
+                                    span=(statement[0].start, statement[0].end), source=self.source)
         everywhere = known | {t.text for body in bodies for t in body if t.kind == "name"}
         free: set[str] = set()  # names used as symbols so far
         counts: dict[str, int] = {}

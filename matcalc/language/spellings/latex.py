@@ -676,7 +676,7 @@ class _Reader:
                 mark("{", end, end),
                 Token("num", "1", end, end),
                 mark("/", end, end),
-                *self.process(degree),
+                *(t._replace(start=end, end=end) for t in self.process(degree)),
                 mark("}", end, end),
             ]
         else:
