@@ -74,7 +74,7 @@ FORMS = [
     ("khatrirao(A, B)", "A: m×n, B: p×n"), ("blockinner(A, B)", "A: m*p×n*q, B: p×q"), ("blocksum(A, B)", "A: m*p×n*q, B: m×n"), ("tr(X)", ""),
     ("tr(A X)^2", "A: n×m, X: m×n"), ("det(X)", ""), ("1/det(X)", ""),
     ("logdet(X)", ""), ("logdet(X)^2", ""), ("sqrt(det(X))", ""), ("||x||", ""), ("||X||^2", ""), ("||x||_1 + ||x||_inf", ""), ("||x||_p",
-    "x: n, p: scalar positive"), ("||x||_3", ""), ("nuclear(X)", ""), ("sigma_max(X)", ""), ("inner(A, B)", ""),
+    "x: n, p: scalar positive"), ("||x||_3", ""), ("nuclear(X)", ""), ("sigma_max(X)", ""), ("inner(A B, C)", "A: m×n, B: n×p, C: m×p"),
     ("inner(x, y)", ""), ("sum(X)", ""), ("sum(X, 0)", "X: m×n"), ("sum(X, 1)", "X: m×n"), ("mean(X)", "X: m×n"), ("mean(X, 0)", "X: m×n"),
     ("mean(X, 1)", "X: m×n"), ("var(x)", "x: n"), ("std(x)", "x: n"), ("max(x) + min(x)", ""),
     ("logsumexp(x)", ""), ("softmax(x)", ""), ("softmax(x')", "x: n"), ("softmax(X)", "X: m×n"), ("softmax(X, 0)", "X: m×n"), ("softmax(X, 1)",
@@ -88,7 +88,7 @@ FORMS = [
     ("x / t", "t: scalar"), ("x .+ 1", ""), ("A .+ b", "A: m×n, b: m"), ("A .+ b", "A: m×n, b: n"), ("[A, B; C, D]", ""), ("[A, b; b', 0]",
     "A: n×n, b: n"), ("[x; y]", ""), ("det([A, B; C, D])", ""), ("sum(i=1..n, x_i' A x_i)", ""),
     ("sum(i=1..n, log(1 + exp(-y_i x_i' w)))", "y_i: scalar"), ("sum(i=1..m, sum(j=1..n, x_i' A y_j))", ""), ("sum(i=1..k, X^i)", ""), ("f(x)", ""),
-    ("f(x, y)", ""), ("∇f(x)", ""), ("f.(x)", ""), ("f'.(x)", ""), ("f''.(X)", ""),
+    ("f(x, y)", ""), ("∇f(x)", ""), ("diagsums(X)", "X: n×n"), ("f'.(x)", ""), ("f''.(X)", ""),
     ("f(x)", "f: m"), ("W_1 x + b_1", ""), ("alpha Sigma x", ""), ("x_hat' y_bar", ""), ("ell x", "ell: scalar"), ("pi x", ""), ("(1/m) ||x||^2",
     "x: n, y: m"), ("exp(-t)", ""), ("2/3 x' A x", ""), ("-x' A x", ""),
     ("x - (y - z)", ""), ("(a' b) c", ""), ("a (b' c)", ""), ("(x' A x)^2", ""), ("tr(X)^t", "t: scalar"), ("-(A + B)'", ""), ("(A B) .* C D", ""),
@@ -104,5 +104,5 @@ def test_each_form_of_the_language_is_read_back(source: str, shapes: str) -> Non
 
 def test_every_operation_is_among_them() -> None:
     shown = " ".join(source for source, _ in FORMS)
-    spelled = {"hadamard", "transpose", "norm", "norm1", "norminf", "zeros", "unit"}       # written with signs
+    spelled = {"hadamard", "transpose", "norm", "norm1", "norminf", "zeros", "unit", "elimination"}      # written with signs
     assert {op for op in TABLE if f"{op}(" not in shown} <= spelled

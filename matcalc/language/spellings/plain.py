@@ -304,6 +304,11 @@ class Names:
             j = i
             while tokens[j].text == "'" and tokens[j].kind == "op":
                 j += 1
+            primed = word in FUNCTION_LETTERS and not parts and word not in self.bare and word not in self.known
+            if primed and tokens[j].text == "(" and self.beside(tokens[j - 1].end, tokens[j].start):  # f'(x), as papers write it
+                self.note(f"{word}' was read as a derivative, entry by entry")
+                out.append(Token("func", word + "'" * (j - i), first.start, tokens[j - 1].end, ("unknown", True)))
+                return j
             if tokens[j].text == ".(":  # f'.(x)
                 out.append(Token("func", word + "'" * (j - i), first.start, tokens[j - 1].end, ("unknown", True)))
                 return j
@@ -614,9 +619,19 @@ def bare_names(tokens: Sequence[Token]) -> frozenset[str]:
     """The names that stand somewhere without a bracket after them."""
     return frozenset(
         t.text
-        for t, after in pairwise([*tokens, Token("end", "", 0, 0)])
-        if t.kind in ("word", "letter") and after.kind != "sub" and after.text not in ("(", ".(", "=", ":=", "_")
+        for i, (t, after) in enumerate(pairwise([*tokens, Token("end", "", 0, 0)]))
+        if t.kind in ("word", "letter")
+        and after.kind != "sub"
+        and after.text not in ("(", ".(", "=", ":=", "_")
+        and not (after.text == "'" and t.text in FUNCTION_LETTERS and primed(tokens, i + 1))
     )
+
+
+def primed(tokens: Sequence[Token], i: int) -> bool:
+    """Whether the primes at i are those of a derivative, `f'(x)`: a bracket follows at once."""
+    while i < len(tokens) and tokens[i].text == "'" and tokens[i].kind == "op":
+        i += 1
+    return i < len(tokens) and tokens[i].text in ("(", "\\left")
 
 
 @cache
