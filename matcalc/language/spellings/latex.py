@@ -19,6 +19,7 @@ from matcalc.language.spellings.tex import Stream, expanded, without_comments
 from matcalc.language.tokens import LETTER_NAMES, Token, mark, words
 
 MAX_BRACES = 200
+MAX_GRIDS = 20
 NOISE = words(r"""
     , ; : ! quad qquad enspace thinspace medspace thickspace negthinspace displaystyle textstyle scriptstyle limits nolimits
     nonumber notag left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr bigm Bigm biggm Biggm middle
@@ -89,16 +90,13 @@ def recognised(tokens: Sequence[Token]) -> bool:
 
 def read(tokens: Sequence[Token], source: str, known: frozenset[str]) -> tuple[list[Token], list[str]]:
     """The plain tokens of a LaTeX text, and notes."""
-    depth = 0
+    depth = grids = 0
     for token in tokens:
-        if token.text == "{":
-            depth += 1
-            if depth > MAX_BRACES:
-                raise LanguageError(
-                    "nesting-too-deep", f"more than {MAX_BRACES} braces are nested", span=(token.start, token.end), source=source
-                )
-        elif token.text == "}":
-            depth -= 1
+        depth += (token.text == "{") - (token.text == "}")
+        grids += (token.text == "\\begin") - (token.text == "\\end")
+        if depth > MAX_BRACES or grids > MAX_GRIDS:
+            what = f"{MAX_BRACES} braces" if depth > MAX_BRACES else f"{MAX_GRIDS} environments"
+            raise LanguageError("nesting-too-deep", f"more than {what} are nested", span=(token.start, token.end), source=source)
     reader = _Reader(source, known)
     out = unconstrained(reader.process(expanded(without_comments(tokens))), reader.notes)
     if any(t.text == "∈" for t in out):
