@@ -41,6 +41,7 @@ class Identity:
     sizes: frozenset[Any]
     properties: Mapping[str, frozenset[str]]
     units: frozenset[str] = frozenset()
+    heads: frozenset[Any] = frozenset()     # of the pattern below its root; a term that lacks one of them can't match
 
 
 # operations that don't tell whether an identity can matter: they are written as products, or come and go
@@ -106,7 +107,7 @@ def _compile(rule: Rule, declared: Mapping[str, Declaration], units: Collection[
     if left == right or not {s for s in right.atoms(*letters) if str(s)[0] == "?"} <= left.atoms(*letters):
         return None     # nothing to do, or a letter of the right side that the left doesn't fix
     return Identity(rule, left, {bound[n]: n for n in names.values()}, frozenset(size_symbol(s) for s in sizes),
-                    {n: d.properties for n, d in declared.items()}, frozenset(units))
+                    {n: d.properties for n, d in declared.items()}, frozenset(units), heads_below(left, {}) - {head(left)})
 
 
 def applies(terms: Terms, identity: Identity, b: Binding) -> bool:
@@ -147,10 +148,18 @@ def rewrites(terms: Terms, book: RuleBook, root: Any) -> Sequence[Rewrite]:
     if not by_head:
         return ()
 
+    memo: dict[Any, frozenset[Any]] = {}
+
     def rewrite(terms: Terms, x: Any) -> tuple[str, Any] | None:
         best: tuple[str, Any] | None = None
         for part in (x, terms.split(x)[1]) if is_array(x) and isinstance(x, sp.MatMul) and not is_array(x.args[0]) else (x,):
-            for identity in by_head.get(head(part), ()):
+            found = by_head.get(head(part))
+            if not found:
+                continue
+            heads = heads_below(part, memo)
+            for identity in found:
+                if not identity.heads <= heads:
+                    continue
                 for made in results(terms, identity, part):
                     made = made if part is x else terms.scale(terms.split(x)[0], made)
                     if best is None or cost(terms, made) < cost(terms, best[1]):
@@ -182,6 +191,22 @@ def spelled(terms: Terms, book: RuleBook, x: Any) -> Any:
 
 def commutative(x: Any) -> bool:
     return isinstance(x, sp.Add | sp.Mul | sp.HadamardProduct) and not isinstance(x, sp.MatMul)     # sympy's MatMul is a Mul
+
+
+# heads that matching may meet in another guise: products are cut into runs, letters and factors of traces are transposed
+GUISED = (sp.MatMul, sp.Mul, sp.Transpose, sp.MatrixSymbol)
+
+
+def heads_below(x: Any, memo: dict[Any, frozenset[Any]]) -> frozenset[Any]:
+    """The heads of a term and of all its parts, but for those in GUISED and of atoms."""
+    found = memo.get(x)
+    if found is None:
+        for node in postorder([x], lambda n: () if n in memo else n.args):
+            if node not in memo:
+                below: frozenset[Any] = frozenset().union(*(memo[a] for a in node.args))
+                memo[node] = below if not node.args or isinstance(node, GUISED) or head(node) in below else below | {head(node)}
+        found = memo[x]
+    return found
 
 
 def head(x: Any) -> Any:
