@@ -418,7 +418,7 @@ def test_a_product_with_itself_keeps_every_factor() -> None:
      "2 step(||W (x - y)||^2 - ||W (x - z)||^2) W ((x - y) (x - y)' - (x - z) (x - z)')"),
     ("b: scalar; p = σ(X w + b 1); −y' log(p) − (1 − y)' log(1 − p)", "b", "sum(sigmoid(X w + b) - y)"),
     ("x: n; g: n; ε: scalar positive; μ = mean(x); s = sqrt(mean((x − μ).^2) + ε); h = (x − μ) / s; c' (g .* h)", "x",
-     "(c .* g - ((c' ((x - mean(x)) .* g)) (x - mean(x)) / (||x - mean(x)||^2 / n + epsilon) + sum(c .* g)) / n)"
+     "(c .* g - (sum((x - mean(x)) .* c .* g) (x - mean(x)) / (||x - mean(x)||^2 / n + epsilon) + c' g) / n)"
      " / sqrt(||x - mean(x)||^2 / n + epsilon)"),
     ("Q: n×d; K: n×d; V: n×v; M: n×n; G: n×v; P = softmax(Q K' / sqrt(d) + M, 1); tr(G' P V)", "K",
      "(softmax(Q K' / sqrt(d) + M, 1) .* (G V' - (softmax(Q K' / sqrt(d) + M, 1) .* (G V')) ones(n,n)))' Q / sqrt(d)"),
@@ -478,7 +478,7 @@ def test_the_tutorial_names_its_losses_as_it_likes() -> None:
 
 @pytest.mark.parametrize(("text", "wrt", "short"), [
     ("−x'A x − x'B x", "x", "-(A + B + A' + B') x"), ("1/2 ‖x − W z − b‖²", "b", "W z + b - x"), ("‖y − x‖²", "x", "2 (x - y)"),
-    ("−1/2 x' J x", "x", "-1/2 (J + J') x"),
+    ("−1/2 x' J x", "x", "-(J + J') x / 2"),
 ])
 def test_signs_stand_where_a_person_puts_them(text: str, wrt: str, short: str) -> None:
     result = matcalc.derive(text, wrt=wrt)

@@ -190,9 +190,9 @@ class Simplifier:
                     yield terms.transpose(self.settle(flipped))
             if any(self.is_entrywise(terms.split(a)[1]) for a in part.args):
                 yield self.entrywise(x)
-                unscaled = terms.add(*(self.unscaled(a) for a in part.args))
-                if not same(unscaled, part):
-                    yield self.entrywise(terms.scale(c, unscaled))
+                yield self.unscaled(x)
+            elif any(isinstance(f, sp.Transpose) and self.is_entrywise(f.args[0]) for f in (terms.split(a)[1] for a in part.args)):
+                yield terms.transpose(self.unscaled(terms.transpose(x)))
         elif isinstance(part, DiagonalOf) and isinstance(part.args[0], MatAdd):
             yield terms.scale(c, self.settle(terms.add(*(self.settle(terms.diagonal(a)) for a in part.args[0].args))))
         elif isinstance(part, DiagonalOf) or isinstance(part, sp.Transpose) and isinstance(part.args[0], DiagonalOf):
@@ -247,6 +247,15 @@ class Simplifier:
                 yield Add(*(a for a in x.args if a not in chosen), terms.mul(first, inside))
 
     def unscaled(self, x: Any) -> Any:
+        """S ⊙ A − diag(u) S = S ⊙ (A − u 1'): a sum with its diagonal factors taken as entrywise ones."""
+        terms = self.terms
+        c, part = terms.split(x)
+        if not isinstance(part, MatAdd):
+            return x
+        total = terms.add(*(self.entries(a) for a in part.args))
+        return x if same(total, part) else self.entrywise(terms.scale(c, total))
+
+    def entries(self, x: Any) -> Any:
         """diag(u) A as (u 1') ⊙ A, A diag(v) as A ⊙ (1 v')."""
         terms = self.terms
         c, part = terms.split(x)
