@@ -50,7 +50,7 @@ ARGUMENTS: dict[str, tuple[np.ndarray | int, ...]] = {
 }
 SQUARE = {"inv", "adj", "expm", "lowerhalf", "lower", "upper", "tr", "det", "lambda_max", "lambda_min", "diag"}
 SYMMETRICS = {"eigvals", "eigvec_max", "eigvec_min", "eigvecs"}
-MAKERS = {"eye", "ones", "zeros", "commutation", "unit"}
+MAKERS = {"elimination", "eye", "ones", "zeros", "commutation", "unit"}
 WITHIN = {"log", "sqrt", "asin", "acos", "log1p"}
 
 

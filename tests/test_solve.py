@@ -481,7 +481,7 @@ JOINT: list[tuple[str, str, str, str, str]] = [     # expression, variables, sha
     ("n log(sigma) + ||x - mu 1||^2 / (2 sigma^2)", "mu,sigma", "x: n, mu: scalar, sigma: scalar positive",
      "mu = mean(x); sigma = ||x - mu|| / sqrt(n)", "minimum"),
     ("n/2 log(s) + 1/(2 s) ||y - X w||^2", "w,s", "s: scalar positive", "w = (X' X)^-1 X' y; s = ||y - X w||^2 / n", "minimum"),
-    ("||x - y||^2 + ||y - b||^2 + ||x - a||^2", "x,y", "", "y = 1/3 (a + 2 b); x = 1/2 (a + y)", "minimum"),
+    ("||x - y||^2 + ||y - b||^2 + ||x - a||^2", "x,y", "", "y = (a + 2 b) / 3; x = (a + y) / 2", "minimum"),
     ("x^2 - y^2", "x,y", "x: scalar, y: scalar", "x = 0; y = 0", "saddle"),
 ]
 
