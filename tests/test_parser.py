@@ -502,3 +502,13 @@ def test_other_quotients_before_a_factor_are_refused(text: str) -> None:
     with pytest.raises(LanguageError) as error:
         parse(text)
     assert error.value.code == "ambiguous-quotient"
+
+
+def test_towers_of_variable_powers_are_bounded() -> None:
+    def tower(height: int) -> str:
+        return "^(".join(["t"] * height) + ")" * (height - 1)
+
+    assert parse(tower(9)).root.op == "power"
+    with pytest.raises(LanguageError) as error:
+        parse(tower(10))
+    assert error.value.code == "nesting-too-deep"

@@ -18,6 +18,7 @@ BITS = 12_000       # about 3,600 decimal digits
 ARITHMETIC: dict[str, Callable[..., Fraction]] = {
     "neg": lambda a: -a, "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "div": lambda a, b: a / b}
 POWERS = frozenset({"power", "hpower"})
+TOWER = 8           # powers in exponents; the derivative of x^x^x^… doubles with each
 
 
 def check_numbers(root: Node, source: str) -> None:
@@ -28,9 +29,13 @@ def check_numbers(root: Node, source: str) -> None:
 
     bits: dict[Node, int] = {}              # of the longest numerator or denominator that a part may come to
     values: dict[Node, Fraction] = {}       # of the parts that are plain numbers
+    towers: dict[Node, int] = {}            # how many powers stand in each other's exponents or bases
     for node in postorder([root], lambda n: n.args):
         total = max((bits[a] for a in node.args), default=0)
         below = values.get(node.args[-1]) if node.args else None
+        towers[node] = max((towers[a] for a in node.args), default=0) + (node.op in POWERS and node.args[1].op != "number")
+        if towers[node] > TOWER:
+            fail("nesting-too-deep", f"more than {TOWER} powers with variable exponents are nested", node)
         if node.op == "number":
             values[node] = node.value
             total = 0 if abs(node.value) in (0, 1) else max(node.value.numerator.bit_length(), node.value.denominator.bit_length())
