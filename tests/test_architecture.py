@@ -15,7 +15,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 STAGES = ("errors", "terms.operations", "language", "terms", "printers", "numerics", "rulebook", "calculus", "output", "api",
           "claims", "solving", "program", "", "cli", "__main__")
 PRINTERS = {f"output.{name}" for name in ("letters", "printer", "text", "unicode", "latex")}
-LAZY = {("errors", "output"), ("api", "program")}       # str(error) and r.listing() come from later stages, looked up when asked for
+# str(error) and r.listing() come from later stages, looked up when asked for; so do the forms of patterns that are stored with the rules
+LAZY = {("errors", "output"), ("api", "program"), ("rulebook", "calculus")}
 COMPILES = "matcalc.output.code.load"       # our own output, for `Result.function()`
 
 

@@ -311,13 +311,14 @@ def test_latex_compiles_as_it_stands(say: Any) -> None:
 # ---- help ----
 
 def test_the_help_names_every_command(say: Any) -> None:
+    from matcalc.cli import COMMANDS
     from matcalc.cli.app import app
 
     page = say("--help").out
     assert page == say().out
-    names = {str(command.name) for command in app.registered_commands}
-    assert {"grad", "jac", "hess", "hvp", "diff", "batch", "explain", "rules", "parse"} <= names
-    for name in names:
+    assert {command.name for command in app.registered_commands} == set(COMMANDS)
+    assert {"grad", "jac", "hess", "hvp", "diff", "batch", "explain", "rules", "parse"} <= set(COMMANDS)
+    for name in COMMANDS:
         assert re.search(rf"\b{name}\b", page), name
 
 

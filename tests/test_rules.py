@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from matcalc.calculus.identities import compiled
 from matcalc.language.syntax import Node, postorder
 from matcalc.rulebook import Rule, rule_book
 from matcalc.rulebook.load import KINDS, SYNTACTIC
@@ -128,3 +129,10 @@ def test_no_rule_appears_twice() -> None:
 def test_stored_verification_is_fresh() -> None:
     stale = [rule.name for rule in BOOK if BOOK.verified.get(rule.name, {}).get("digest") != rule.digest]
     assert not stale, "run python -m matcalc.rulebook.verify"
+
+
+def test_the_recorded_forms_are_those_of_the_patterns() -> None:
+    """Otherwise an identity would not be looked at where it matches."""
+    recorded = {rule.name: BOOK.verified[rule.name]["forms"] for rule in BOOK.identities}
+    assert recorded == {rule.name: [identity.form for identity in compiled(rule)] for rule in BOOK.identities}
+    assert sum(map(bool, recorded.values())) > 100

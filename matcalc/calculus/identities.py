@@ -41,7 +41,33 @@ class Identity:
     sizes: frozenset[Any]
     properties: Mapping[str, frozenset[str]]
     units: frozenset[str] = frozenset()
-    heads: frozenset[Any] = frozenset()     # of the pattern below its root; a term that lacks one of them can't match
+
+    @property
+    def form(self) -> str:
+        """The pattern's head, then the heads below it, as they are recorded in rules/verified.toml."""
+        own = head(self.pattern)
+        return " ".join((own, *sorted(names(heads_below(self.pattern, {})) - {own})))
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An identity that isn't made ready before a term with its head and the heads below it turns up."""
+
+    rule: Rule
+    number: int             # which of the rule's patterns
+    heads: int              # below the root, as bits; a term that lacks one of them can't match
+
+    @property
+    def identity(self) -> Identity:
+        return compiled(self.rule)[self.number]
+
+
+def forms(book: RuleBook, rule: Rule) -> Sequence[str]:
+    """The forms of a rule's patterns: as recorded when it was verified, or made ready now."""
+    record = book.verified.get(rule.name, {})
+    if record.get("digest") == rule.digest and "forms" in record:
+        return record["forms"]      # type: ignore[no-any-return]
+    return [identity.form for identity in compiled(rule)]
 
 
 # operations that don't tell whether an identity can matter: they are written as products, or come and go
@@ -107,7 +133,7 @@ def _compile(rule: Rule, declared: Mapping[str, Declaration], units: Collection[
     if left == right or not {s for s in right.atoms(*letters) if str(s)[0] == "?"} <= left.atoms(*letters):
         return None     # nothing to do, or a letter of the right side that the left doesn't fix
     return Identity(rule, left, {bound[n]: n for n in names.values()}, frozenset(size_symbol(s) for s in sizes),
-                    {n: d.properties for n, d in declared.items()}, frozenset(units), heads_below(left, {}) - {head(left)})
+                    {n: d.properties for n, d in declared.items()}, frozenset(units))
 
 
 def applies(terms: Terms, identity: Identity, b: Binding) -> bool:
@@ -137,18 +163,23 @@ def reachable(book: RuleBook, present: frozenset[str]) -> frozenset[str]:
     return present.union(*(brought for _, needed, brought in index(book) if needed <= present and not brought & RARE - present))
 
 
-def rewrites(terms: Terms, book: RuleBook, root: Any) -> Sequence[Rewrite]:
-    """The identities that can matter for a term, as one rewrite each."""
-    present = reachable(book, operations_in(terms, [root]) | {"diag"})       # diagonal factors may appear on the way
-    by_head: dict[Any, list[Identity]] = {}
+@lru_cache(maxsize=256)
+def candidates(book: RuleBook, present: frozenset[str]) -> Mapping[str, Sequence[Candidate]]:
+    """The identities that can matter for a term with these operations, by the head of their pattern."""
+    found: dict[str, list[Candidate]] = {}
     for rule, needed, brought in index(book):
         if needed <= present and brought & RARE <= present:
-            for identity in compiled(rule):
-                by_head.setdefault(head(identity.pattern), []).append(identity)
+            for i, form in enumerate(forms(book, rule)):
+                own, *below = form.split()
+                found.setdefault(own, []).append(Candidate(rule, i, sum(map(bit, below))))
+    return found
+
+
+def rewrites(terms: Terms, book: RuleBook, *roots: Any) -> Sequence[Rewrite]:
+    """The identities that can matter for a term, or for several, as one rewrite."""
+    by_head = candidates(book, reachable(book, operations_in(terms, roots) | {"diag"}))      # diagonal factors may appear on the way
     if not by_head:
         return ()
-
-    memo: dict[Any, frozenset[Any]] = {}
 
     def rewrite(terms: Terms, x: Any) -> tuple[str, Any] | None:
         best: tuple[str, Any] | None = None
@@ -156,14 +187,14 @@ def rewrites(terms: Terms, book: RuleBook, root: Any) -> Sequence[Rewrite]:
             found = by_head.get(head(part))
             if not found:
                 continue
-            heads = heads_below(part, memo)
-            for identity in found:
-                if not identity.heads <= heads:
+            heads = heads_below(part, terms.heads)
+            for candidate in found:
+                if candidate.heads & ~heads:
                     continue
-                for made in results(terms, identity, part):
+                for made in results(terms, candidate.identity, part):
                     made = made if part is x else terms.scale(terms.split(x)[0], made)
                     if best is None or cost(terms, made) < cost(terms, best[1]):
-                        best = identity.rule.name, made
+                        best = candidate.rule.name, made
         return best
 
     return (rewrite,)
@@ -197,20 +228,42 @@ def commutative(x: Any) -> bool:
 GUISED = (sp.MatMul, sp.Mul, sp.Transpose, sp.MatrixSymbol)
 
 
-def heads_below(x: Any, memo: dict[Any, frozenset[Any]]) -> frozenset[Any]:
-    """The heads of a term and of all its parts, but for those in GUISED and of atoms."""
+_bits: dict[str, int] = {}
+
+
+def bit(name: str) -> int:
+    """The bit that stands for a head in a set of heads."""
+    return _bits.setdefault(name, 1 << len(_bits))
+
+
+def names(bits: int) -> frozenset[str]:
+    """The heads in a set."""
+    return frozenset(name for name, one in _bits.items() if bits & one)
+
+
+def heads_below(x: Any, memo: dict[Any, int]) -> int:
+    """The heads of a term and of all its parts, but for those in GUISED and of atoms, one bit each."""
     found = memo.get(x)
     if found is None:
         for node in postorder([x], lambda n: () if n in memo else n.args):
             if node not in memo:
-                below: frozenset[Any] = frozenset().union(*(memo[a] for a in node.args))
-                memo[node] = below if not node.args or isinstance(node, GUISED) or head(node) in below else below | {head(node)}
+                below = 0 if not node.args or isinstance(node, GUISED) else bit(head(node))
+                for a in node.args:
+                    below |= memo[a]
+                memo[node] = below
         found = memo[x]
     return found
 
 
-def head(x: Any) -> Any:
-    return (type(x), op_name(x)) if isinstance(x, MatrixFunction | ScalarFunction) else type(x)
+def head(x: Any) -> str:
+    """The class of a node, and of a function which."""
+    kind = type(x)
+    return f"{kind.__name__}:{op_name(x)}" if kind is MatrixFunction or kind is ScalarFunction else kind.__name__
+
+
+def same_head(p: Any, x: Any) -> bool:
+    kind = type(p)
+    return kind is type(x) and (p.args[0] == x.args[0] if kind is MatrixFunction or kind is ScalarFunction else True)
 
 
 def results(terms: Terms, identity: Identity, x: Any) -> Iterator[Any]:
@@ -272,7 +325,7 @@ def match(terms: Terms, identity: Identity, p: Any, x: Any, b: Binding) -> Itera
     if isinstance(p, sp.Transpose) and p.args[0] in identity.variables:
         yield from match(terms, identity, p.args[0], terms.transpose(x), b)
         return
-    if head(p) != head(x):
+    if not same_head(p, x):
         return
     if commutative(p) and len(p.args) <= len(x.args):
         for got, rest in subset(terms, identity, list(p.args), list(x.args), b):

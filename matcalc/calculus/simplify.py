@@ -586,7 +586,8 @@ class Simplifier:
         if flat_terms is None:
             return None
         result = terms.add(*(terms.mul(c, *m) for c, m in flat_terms)) if len(flat_terms) > 1 else x
-        if self.is_entrywise(terms.split(result)[1]) or isinstance(terms.split(result)[1], MatAdd):
+        part = terms.split(result)[1]
+        if any(self.is_entrywise(terms.split(a)[1]) for a in (part.args if isinstance(part, MatAdd) else (part,))):
             e = terms.form(result)
             flat_e = expand_top(e)
             if flat_e != e:

@@ -11,16 +11,18 @@ import re
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from importlib import import_module
 
 import typer
 
-from matcalc.cli import around, claims, code, derivatives, programs, solve  # noqa: F401 (they register their commands)
 from matcalc.cli.app import INTERRUPTED, OK, app, refuse
 from matcalc.cli.options import shielded, unshielded
 from matcalc.errors import DeclarationError, MatcalcError
 
-ORDER = ("grad", "jac", "hess", "hvp", "diff", "backprop", "check", "solve", "code", "parse", "examples", "batch", "rules", "explain")
-app.registered_commands.sort(key=lambda command: ORDER.index(command.name or ""))
+# the commands in the order of the help, each with the module that registers it
+COMMANDS = {"grad": "derivatives", "jac": "derivatives", "hess": "derivatives", "hvp": "derivatives", "diff": "derivatives",
+            "backprop": "programs", "check": "claims", "solve": "solve", "code": "code", "parse": "around", "examples": "programs",
+            "batch": "around", "rules": "around", "explain": "around"}
 
 
 def run(args: Sequence[str]) -> int:
@@ -29,6 +31,7 @@ def run(args: Sequence[str]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
+        register(args)
         status = app(args=shielded(args) or ["--help"], prog_name="matcalc", standalone_mode=False)
         sys.stdout.flush()
         return status if isinstance(status, int) else OK
@@ -43,6 +46,14 @@ def run(args: Sequence[str]) -> int:
         return refuse(_usage(error, args) or _internal(error))
 
 
+def register(args: Sequence[str] = ()) -> None:
+    """Load the command that was typed; all of them where none was, as for `--help`."""
+    typed = next(iter(args), "")
+    for module in [COMMANDS[typed]] if typed in COMMANDS else dict.fromkeys(COMMANDS.values()):
+        import_module(f"matcalc.cli.{module}")
+    app.registered_commands.sort(key=lambda command: tuple(COMMANDS).index(command.name or ""))
+
+
 def _usage(error: Exception, args: Sequence[str]) -> MatcalcError | None:
     """typer's own complaint in our form (its classes moved between versions, their methods did not)."""
     if not hasattr(error, "format_message"):
@@ -51,8 +62,7 @@ def _usage(error: Exception, args: Sequence[str]) -> MatcalcError | None:
     message, *near = re.split(r"\s*\(Possible options: |\s*Did you mean ", message.strip(), maxsplit=1)
     offered = re.findall(r"--?[a-z][a-z-]*|(?<=')[a-z]+(?=')", "".join(near))
     named = next(iter(get_close_matches(re.split(r"[\s']+", message.strip(" .'"))[-1], offered, n=1, cutoff=0.0)), "")
-    commands = {command.name for command in app.registered_commands}
-    page = next((f"matcalc {word} --help" for word in args if word in commands), "matcalc --help")
+    page = next((f"matcalc {word} --help" for word in args if word in COMMANDS), "matcalc --help")
     message = message[:1].lower() + message[1:].rstrip(". ")
     return DeclarationError("usage", message, hint=f"did you mean `{named}`?" if named else f"see {page}")
 

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
@@ -93,13 +94,18 @@ Asked = TypeVar("Asked", bound=Options)
 Run = Callable[[Asked], int]
 
 
+@lru_cache(maxsize=8)
+def _hints(of: type[Options]) -> dict[str, Any]:
+    return get_type_hints(of, include_extras=True)
+
+
 def command(app: typer.Typer, name: str, *options: str, panel: str,
             of: type[Asked] = Options) -> Callable[[Run[Asked]], Run[Asked]]:      # type: ignore[assignment]
     """Register `run` as a command that takes the named options; its docstring is the help text.
 
     A command with options of its own takes them from a subclass of Options.
     """
-    hints, known = get_type_hints(of, include_extras=True), {f.name: f for f in fields(of)}
+    hints, known = _hints(of), {f.name: f for f in fields(of)}
 
     def default(option: str) -> Any:
         if option in _NEEDED:

@@ -76,16 +76,28 @@ T = TypeVar("T")
 def postorder(roots: Iterable[T], children: Callable[[T], Iterable[T]]) -> Iterator[T]:
     """Every node below the roots once, arguments before the node, left to right, without recursion."""
     done: set[T] = set()
-    stack: list[tuple[T, bool]] = [(r, False) for r in reversed(list(roots))]
+    stack = list(roots)
+    stack.reverse()
+    opened: list[T] = []        # nodes on the stack whose children lie above them, the last one on top
     while stack:
-        node, ready = stack.pop()
-        if ready:
+        node = stack[-1]
+        if opened and opened[-1] is node:
+            stack.pop()
+            opened.pop()
             if node not in done:
                 done.add(node)
                 yield node
-        elif node not in done:
-            stack.append((node, True))
-            stack.extend((c, False) for c in reversed(list(children(node))) if c not in done)
+        elif node in done:
+            stack.pop()
+        else:
+            below = children(node)
+            if below:
+                opened.append(node)
+                stack.extend([c for c in below if c not in done][::-1])
+            else:
+                stack.pop()
+                done.add(node)
+                yield node
 
 
 def same(a: Node, b: Node) -> bool:

@@ -368,13 +368,20 @@ class RuleBook:
         return book
 
 
-RECORD = re.compile(r'^([a-z0-9-]+) = \{ digest = "(\w+)", trials = (\d+), max_rel_error = ([\d.e+-]+) \}$', re.M)
+RECORD = re.compile(r'^([a-z0-9-]+) = \{ digest = "(\w+)", trials = (\d+), max_rel_error = ([\d.e+-]+)(?:, forms = \[(.*)\])? \}$', re.M)
 
 
 def records_of(text: str) -> dict[str, dict[str, Any]]:
-    """The stored verifications: one line each, as `python -m matcalc.rulebook.verify` writes them."""
-    return {name: {"digest": digest, "trials": int(trials), "max_rel_error": float(error)}
-            for name, digest, trials, error in RECORD.findall(text)}
+    """The stored verifications: one line each, as `python -m matcalc.rulebook.verify` writes them.
+
+    `forms` are the classes of nodes in an identity's patterns, the root's first, so that only those that can match are made ready.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name, digest, trials, error, forms in (record.groups() for record in RECORD.finditer(text)):
+        found[name] = {"digest": digest, "trials": int(trials), "max_rel_error": float(error)}
+        if forms is not None:
+            found[name]["forms"] = re.findall(r'"([^"]*)"', forms)
+    return found
 
 
 FRIENDLY = {"mul": "product", "tr": "trace", "div": "division", "neg": "negative"}

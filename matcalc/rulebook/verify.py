@@ -324,6 +324,10 @@ def with_right(rule: Rule, right: str) -> Rule:
 
 def store() -> int:
     """Judge every rule and write rules/verified.toml; the number of false rules."""
+    import json
+
+    from matcalc.calculus.identities import compiled
+
     book = rule_book()
     lines = ["# Written by `python -m matcalc.rulebook.verify`: how each rule fared, in the form named by its digest.", ""]
     false = 0
@@ -334,6 +338,8 @@ def store() -> int:
             print(f"{rule.name}: {rule.text}\n    {result.reason}: {result.counterexample}")      # noqa: T201
             continue
         facts = f'digest = "{rule.digest}", trials = {result.trials}, max_rel_error = {result.max_rel_error:.1e}'
+        if rule.kind == "identities":
+            facts += f", forms = {json.dumps([identity.form for identity in compiled(rule)])}"
         lines.append(f"{rule.name} = {{ {facts} }}")
     (book.folder / "verified.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return false

@@ -40,6 +40,7 @@ from sympy import (
     Transpose,
     ZeroMatrix,
 )
+from sympy.core.symbol import Str
 from sympy.matrices.expressions.diagonal import DiagonalOf
 
 from matcalc.terms.nodes import Entry, MatrixFunction, MatrixSum, PositiveEntry, ScalarFunction, SumOver, op_name
@@ -48,6 +49,7 @@ from matcalc.terms.operations import TABLE
 Shape = tuple[Any, Any]
 ONE, MINUS = S.One, S.NegativeOne
 HALF = Rational(1, 2)
+NUMBER = (ONE, ONE)      # the shape of a number
 
 # entrywise functions that sympy has as scalar functions; all others are ScalarFunction(op, ·)
 SCALAR: dict[str, Callable[..., Any]] = {
@@ -72,6 +74,26 @@ def same(a: Basic, b: Basic) -> bool:
     return a is b or (hash(a) == hash(b) and a == b)
 
 
+_shared: dict[Any, Basic] = {}
+SHARED = 100_000    # nodes that are kept
+
+
+def shared(cls: type, args: tuple[Basic, ...], shape: Shape | None) -> Any:
+    """The one node of this class and these arguments in all stores.
+
+    Equal terms of different stores, and those in sympy's cache, are then compared by identity and not level by level.
+    """
+    node = _shared.get((cls, args))
+    if node is None:
+        node = Basic.__new__(cls, *args)
+        if cls is DiagMatrix:       # sympy keeps these two beside the arguments
+            node._shape, node._vector = shape, args[0]
+        if len(_shared) >= SHARED:
+            _shared.clear()
+        _shared[cls, args] = node
+    return node
+
+
 def commutes(x: Basic) -> bool:
     return not is_array(x)
 
@@ -89,6 +111,7 @@ class Terms:
         self._inverted: dict[Basic, Basic] = {}
         self._form: dict[Basic, Expr] = {}
         self.costs: dict[Basic, int] = {}
+        self.heads: dict[Basic, int] = {}
         self._indices = 0
         self.ranges: dict[Any, tuple[Any, Any] | None] = {}     # the bounds of summation indices, outer ones last; None if they differ
         self.taken: set[str] = set()        # names that no fresh summation index may have
@@ -101,10 +124,7 @@ class Terms:
         key = (cls, args) if key is None else (cls, key)
         node = self._nodes.get(key)
         if node is None:
-            node = Basic.__new__(cls, *args)
-            if cls is DiagMatrix:       # sympy keeps these two beside the arguments
-                node._shape, node._vector = shape, args[0]
-            self._nodes[key] = node
+            node = self._nodes[key] = shared(cls, args, shape)
             self._order.setdefault(node, len(self._order))
             if shape is not None:
                 self._shape[node] = shape
@@ -112,10 +132,11 @@ class Terms:
 
     def shape(self, x: Basic) -> Shape:
         """(rows, columns) of an array; a number is (1, 1)."""
+        if not is_array(x):
+            return NUMBER
         got = self._shape.get(x)
         if got is None:
-            got = tuple(x.shape) if is_array(x) else (ONE, ONE)
-            self._shape[x] = got
+            got = self._shape[x] = tuple(x.shape)
         return got
 
     def order(self, x: Basic) -> int:
@@ -143,8 +164,7 @@ class Terms:
             return node
         key = (MatrixSymbol, name)
         if key not in self._nodes:
-            node = MatrixSymbol(name, rows, cols)
-            self._nodes[key] = node
+            node = self._nodes[key] = shared(MatrixSymbol, (Str(name), *(s if isinstance(s, Basic) else Integer(s) for s in (rows, cols))), None)
             self.order(node)
             self._shape[node] = tuple(s if isinstance(s, Basic) else Integer(s) for s in (rows, cols))
         return self._nodes[key]
@@ -732,7 +752,7 @@ class Terms:
             c, rest = s.as_coeff_Mul()
             return Mul(abs(c), sp.Abs(rest, evaluate=False)) if rest != 1 else abs(c)
         f = SCALAR.get(name)
-        return f(s) if f is not None else self.make(ScalarFunction, (sp.core.symbol.Str(name), s), None)
+        return f(s) if f is not None else self.make(ScalarFunction, (Str(name), s), None)
 
     def back(self, e: Any, shape: Shape) -> Any:
         """The array whose generic entry is e: the inverse of `form`."""
@@ -791,7 +811,7 @@ class Terms:
         return self.spread(result, shape) if number else result
 
     def array_function(self, name: str, x: Any) -> Any:
-        return self.make(MatrixFunction, (sp.core.symbol.Str(name), x, *self.shape(x)), self.shape(x))
+        return self.make(MatrixFunction, (Str(name), x, *self.shape(x)), self.shape(x))
 
     def _hadamard_node(self, factors: list[Any]) -> Any:
         merged: dict[Any, list[Any]] = {}       # (A ⊗ B) ⊙ (C ⊗ D) = (A ⊙ C) ⊗ (B ⊙ D)
@@ -988,7 +1008,7 @@ class Terms:
             return self.scale(c, x.operands[0])
         if isinstance(x, OneMatrix):
             return self.scale(c, self.ones(m, n))
-        return self.scale(c, self.make(MatrixFunction, (sp.core.symbol.Str("unvec"), x, m, n, m, n), (m, n)))
+        return self.scale(c, self.make(MatrixFunction, (Str("unvec"), x, m, n, m, n), (m, n)))
 
     def blocks(self, rows: int, cols: int, cells: Iterable[Any]) -> Any:
         """[A, B; C, D] with its entries row by row."""
@@ -997,30 +1017,30 @@ class Terms:
         n = Add(*(self.shape(cells[j])[1] for j in range(cols)))
         if all(isinstance(x, ZeroMatrix) or x == 0 for x in cells):
             return self.zeros(m, n)
-        return self.make(MatrixFunction, (sp.core.symbol.Str("blocks"), Integer(rows), Integer(cols), *cells, m, n), (m, n))
+        return self.make(MatrixFunction, (Str("blocks"), Integer(rows), Integer(cols), *cells, m, n), (m, n))
 
     def commutation(self, m: Any, n: Any) -> Any:
         if m == 1 or n == 1:
             return self.identity(Mul(m, n))
         size = Mul(m, n)
-        return self.make(MatrixFunction, (sp.core.symbol.Str("commutation"), m, n, size, size), (size, size))
+        return self.make(MatrixFunction, (Str("commutation"), m, n, size, size), (size, size))
 
     def elimination(self, n: Any) -> Any:
         """The matrix with elimination(n) vec(X) = vech(X)."""
         shape = (n * (n + 1) / 2, Pow(n, 2))
-        return self.make(MatrixFunction, (sp.core.symbol.Str("elimination"), n, *shape), shape)
+        return self.make(MatrixFunction, (Str("elimination"), n, *shape), shape)
 
     def im2col(self, x: Any, k: Any) -> Any:
         """The k×k patches of x as columns."""
         c, x = self.split(x)
         m, n = self.shape(x)
         shape = (k ** 2, sp.expand((m - k + 1) * (n - k + 1)))
-        return self.scale(c, self.make(MatrixFunction, (sp.core.symbol.Str("im2col"), x, k, *shape), shape))
+        return self.scale(c, self.make(MatrixFunction, (Str("im2col"), x, k, *shape), shape))
 
     def col2im(self, p: Any, m: Any, n: Any, k: Any) -> Any:
         """The adjoint of im2col: patches added up where they overlap."""
         c, p = self.split(p)
-        return self.scale(c, self.make(MatrixFunction, (sp.core.symbol.Str("col2im"), p, m, n, k, m, n), (m, n)))
+        return self.scale(c, self.make(MatrixFunction, (Str("col2im"), p, m, n, k, m, n), (m, n)))
 
     def det(self, x: Any) -> Any:
         if not is_array(x):
@@ -1090,7 +1110,7 @@ class Terms:
 
     def number(self, op: str, *args: Any) -> Any:
         """op(args) as a number."""
-        return self.make(ScalarFunction, (sp.core.symbol.Str(op), *args), None)
+        return self.make(ScalarFunction, (Str(op), *args), None)
 
     def fresh_index(self) -> Symbol:
         """A summation index that no other rule instance uses."""
@@ -1142,7 +1162,7 @@ class Terms:
     def softmax(self, x: Any, axis: int | None = None) -> Any:
         if axis is None:
             axis = 1 if self.shape(x)[0] == 1 and self.shape(x)[1] != 1 else 0
-        return self.make(MatrixFunction, (sp.core.symbol.Str("softmax"), x, Integer(axis), *self.shape(x)), self.shape(x))
+        return self.make(MatrixFunction, (Str("softmax"), x, Integer(axis), *self.shape(x)), self.shape(x))
 
     def function(self, op: str, *args: Any, value: Any = None) -> Any:
         """Any operation of the table on built arguments."""
@@ -1177,7 +1197,7 @@ class Terms:
                 return self.scale(Pow(c, -1), self.function("pinv", rest))
             if isinstance(rest, Inverse):
                 return rest.args[0]
-        return self.make(MatrixFunction, (sp.core.symbol.Str(op), *args, *shape), shape)
+        return self.make(MatrixFunction, (Str(op), *args, *shape), shape)
 
     def _linear_function(self, op: str, args: tuple[Any, ...], shape: Shape) -> Any:
         """Operations linear in one array: numbers come out, zero stays zero."""
@@ -1197,7 +1217,7 @@ class Terms:
         args = (*args[:slot], rest, *args[slot + 1:])
         if shape == (1, 1):
             return self.scale(c, self.number(op, *args))
-        return self.scale(c, self.make(MatrixFunction, (sp.core.symbol.Str(op), *args, *shape), shape))
+        return self.scale(c, self.make(MatrixFunction, (Str(op), *args, *shape), shape))
 
     def _block_vector(self, op: str, g: Any, b: Any, shape: Shape) -> Any:
         """blockinner and blocksum with a vector b are products, as V ⊗ b = (I ⊗ b) V and b ⊗ V = (b ⊗ I) V are; so with a row."""
