@@ -474,7 +474,9 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
     if structure:
         raw = engine.structured(raw, x, kind, structure, question.second is not None)
     tidier = None
-    if kind in ("gradient", "jacobian", "derivative") and not structure and not expand:
+    tidy = kind in ("gradient", "jacobian", "derivative") and not structure and not expand
+    apart = bool(terms.opaque or typed.assumptions or free != full)     # f is to be simplified in other ways than its derivative
+    if tidy and apart:
         tidier = tidied(terms, book, f, written=cost(terms, raw) < SHORT)
     store = terms
     short = bool(terms.opaque) and cost(terms, raw) < SHORT
@@ -487,13 +489,16 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
         raw = translate(store, terms, raw)
         other = None if other is None else translate(store, terms, other)
     notes = list(question.notes)
-    simplify = Simplifier(store, (*assumption_rules(store, typed, build_all), *rewrites(store, book, raw)))
+    simplify = Simplifier(store, (*assumption_rules(store, typed, build_all), *rewrites(store, book, raw, *(() if apart else (f,)))))
     expr, started = shortest(simplify, store, book, typed, raw, expand), f
+    if tidy and not apart and cost(terms, f) <= TIDY:
+        briefer = replace(simplify, uses=[])(f)
+        tidier = (terms, briefer) if cost(terms, briefer) < cost(terms, f) else None
     notes += structure_notes(name, words, kind, structure, None if other is None else brief(store, simplify, other))
     if tidier is not None:
         engine_again = Engine.of(tidier[0], book)
         at = tidier[0].symbol(name, *question.shape_of(name))
-        again, simplify_again, store_again = simplified(engine_again, tidier[1], at, kind, typed, Terms(full, larger))
+        again, simplify_again, store_again = simplified(engine_again, tidier[1], at, kind, typed, Terms(full, larger) if apart else terms)
         if cost(store_again, again) < cost(store, expr):
             expr, simplify, store, engine, started = again, simplify_again, store_again, engine_again, tidier[1]
     if kind == "hessian" and question.second is None and not expand:

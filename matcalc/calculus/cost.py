@@ -22,10 +22,10 @@ def cost(terms: Terms, x: Any) -> int:
     memo = terms.costs
     got = memo.get(x)
     if got is None:
-        for node in postorder([x], lambda n: () if n in memo else n.args):
+        for node in postorder([a for a in x.args if a not in memo], lambda n: () if n in memo else n.args):
             if node not in memo:
                 memo[node] = _cost(terms, node, memo)
-        got = memo[x]
+        got = memo[x] = _cost(terms, x, memo)
     return got
 
 

@@ -220,8 +220,11 @@ def spelled(terms: Terms, book: RuleBook, x: Any) -> Any:
             return x
 
 
+COMMUTATIVE = (sp.Add, sp.Mul, sp.HadamardProduct)
+
+
 def commutative(x: Any) -> bool:
-    return isinstance(x, sp.Add | sp.Mul | sp.HadamardProduct) and not isinstance(x, sp.MatMul)     # sympy's MatMul is a Mul
+    return isinstance(x, COMMUTATIVE) and not isinstance(x, sp.MatMul)     # sympy's MatMul is a Mul
 
 
 # heads that matching may meet in another guise: products are cut into runs, letters and factors of traces are transposed
@@ -245,7 +248,7 @@ def heads_below(x: Any, memo: dict[Any, int]) -> int:
     """The heads of a term and of all its parts, but for those in GUISED and of atoms, one bit each."""
     found = memo.get(x)
     if found is None:
-        for node in postorder([x], lambda n: () if n in memo else n.args):
+        for node in (*postorder([a for a in x.args if a not in memo], lambda n: () if n in memo else n.args), x):
             if node not in memo:
                 below = 0 if not node.args or isinstance(node, GUISED) else bit(head(node))
                 for a in node.args:

@@ -229,7 +229,7 @@ def bound_sizes(terms: Terms, sizes: Sizes, bound: Mapping[str, Any]) -> dict[st
         factors = size.split("*")
         unknown_ = [f for f in factors if f not in got]
         if len(unknown_) == 1:
-            got[unknown_[0]] = cancel(value / Mul(*(got[f] for f in factors if f in got)))
+            got[unknown_[0]] = cancel(value / Mul(*(got[f] for f in factors if f in got))) if len(factors) > 1 else value
     return got
 
 

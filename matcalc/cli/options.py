@@ -105,7 +105,7 @@ def command(app: typer.Typer, name: str, *options: str, panel: str,
 
     A command with options of its own takes them from a subclass of Options.
     """
-    hints, known = _hints(of), {f.name: f for f in fields(of)}
+    hints, known = _hints(of), {f.name: f for f in fields(of)}      # type: ignore[arg-type]
 
     def default(option: str) -> Any:
         if option in _NEEDED:

@@ -66,7 +66,7 @@ FLAT = 24       # longest product whose rotations are compared
 
 
 def is_array(x: Basic) -> bool:
-    return bool(getattr(x, "is_Matrix", False))
+    return getattr(x, "is_Matrix", False)       # type: ignore[no-any-return]
 
 
 def same(a: Basic, b: Basic) -> bool:
@@ -92,10 +92,6 @@ def shared(cls: type, args: tuple[Basic, ...], shape: Shape | None) -> Any:
             _shared.clear()
         _shared[cls, args] = node
     return node
-
-
-def commutes(x: Basic) -> bool:
-    return not is_array(x)
 
 
 class Terms:
@@ -132,7 +128,7 @@ class Terms:
 
     def shape(self, x: Basic) -> Shape:
         """(rows, columns) of an array; a number is (1, 1)."""
-        if not is_array(x):
+        if not x.is_Matrix:
             return NUMBER
         got = self._shape.get(x)
         if got is None:
@@ -186,9 +182,10 @@ class Terms:
 
     def split(self, x: Basic) -> tuple[Any, Any]:
         """(coefficient, the rest) of an array."""
-        if isinstance(x, MatMul) and commutes(x.args[0]):
-            rest = x.args[1:]
-            return x.args[0], rest[0] if len(rest) == 1 else self._product(rest)
+        if isinstance(x, MatMul):
+            c, *rest = x.args
+            if not c.is_Matrix:
+                return c, rest[0] if len(rest) == 1 else self._product(tuple(rest))
         return ONE, x
 
     def _product(self, factors: tuple[Basic, ...]) -> Any:
@@ -201,7 +198,8 @@ class Terms:
         if c == 0 or isinstance(x, ZeroMatrix):
             return self.zeros(*self.shape(x))
         d, rest = self.split(x)
-        c = Mul(c, d)
+        if d is not ONE:
+            c = Mul(c, d)
         if c == 1:
             return rest
         if c == 0:
@@ -267,12 +265,13 @@ class Terms:
         """Product: numbers in front, 1×1 products cut out as numbers, neighbours combined."""
         numbers: list[Any] = []
         chain: list[Any] = []
+        opaque = self.opaque
         for f in factors:
             if not is_array(f):
                 numbers.append(f)
-            elif isinstance(f, MatMul) and f not in self.opaque:
+            elif isinstance(f, MatMul) and f not in opaque:
                 for g in f.args:
-                    (chain if is_array(g) else numbers).append(g)
+                    (chain if g.is_Matrix else numbers).append(g)
             else:
                 chain.append(f)
         if not chain:
@@ -289,7 +288,7 @@ class Terms:
             if not is_array(f):
                 numbers.append(f)
                 continue
-            if isinstance(f, MatMul) and f not in self.opaque:
+            if isinstance(f, MatMul) and f not in opaque:
                 work.extend(reversed(f.args))
                 continue
             joined = self._join(stack[-1], f) if stack else None
@@ -304,8 +303,8 @@ class Terms:
                 if not stack:
                     stack.append(self.identity(self.shape(f)[1]))
                 continue
-            if self.shape(f)[1] == 1:        # a 1×1 stretch ends here
-                start = next((i for i in range(len(stack) - 1, -1, -1) if self.shape(stack[i])[0] == 1), None)
+            if self.shape(f)[1] is ONE:      # a 1×1 stretch ends here
+                start = next((i for i in range(len(stack) - 1, -1, -1) if self.shape(stack[i])[0] is ONE), None)
                 if start is not None:
                     numbers.append(self._number(stack[start:]))
                     del stack[start:]
@@ -319,7 +318,7 @@ class Terms:
             return self.spread(Mul(*numbers), shape)
         if len(stack) == 1:
             return self.scale(Mul(*numbers), stack[0])
-        if any(isinstance(f, MatMul) and f not in self.opaque or not is_array(f) for f in stack):
+        if any(not f.is_Matrix or isinstance(f, MatMul) and f not in opaque for f in stack):
             return self.mul(*numbers, *stack)
         return self.scale(Mul(*numbers), self._product(tuple(stack)))
 

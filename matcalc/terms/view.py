@@ -27,6 +27,7 @@ _CLASSES: dict[type, str] = {
     sp.Determinant: "det", sp.DiagMatrix: "diag", sp.matrices.expressions.diagonal.DiagonalOf: "diag",
     sp.Pow: "hpower", sp.MatPow: "power", **SCALAR_NAME,
 }
+_FUNCTIONS = (MatrixFunction, ScalarFunction)
 _LEAVES = (sp.Identity, sp.ZeroMatrix, sp.OneMatrix, sp.MatrixSymbol, Symbol, sp.Number, sp.NumberSymbol)
 # how many leading operands are expressions; the rest are parameters
 _PARAMETERS = {"softmax": 1, "unvec": 1, "commutation": 0, "elimination": 0, "unit": 0, "im2col": 1, "col2im": 1, "unknown": None}
@@ -37,10 +38,10 @@ def view(terms: Terms, x: Basic) -> View:
     if isinstance(x, _LEAVES):
         return "leaf", (), None
     if isinstance(x, sp.MatMul):
-        if not is_array(x.args[0]):
+        if not x.args[0].is_Matrix:
             return "scale", terms.split(x), None
         return "mul", x.args, None
-    if isinstance(x, MatrixFunction | ScalarFunction):
+    if isinstance(x, _FUNCTIONS):
         op = op_name(x)
         operands: tuple[Any, ...] = x.operands
         if op == "blocks":
