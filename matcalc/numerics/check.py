@@ -14,7 +14,7 @@ estimate of its own error; where that isn't tiny (a kink, an undefined value) th
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -90,10 +90,11 @@ class Skipped(Exception):
 
 # ---------------------------------------------------------------- differences
 
-def richardson(quotient: Quotient, starts: tuple[float, ...]) -> tuple[Array, Array]:
+def richardson(quotient: Quotient, starts: tuple[float, ...], rounding: Callable[[float], float] | None = None) -> tuple[Array, Array]:
     """The limit h -> 0 of a difference quotient with an even error expansion, and an entrywise estimate of its error.
 
-    Several first steps are tried and the most certain one wins, entry by entry.
+    Several first steps are tried and the most certain one wins, entry by entry.  No estimate is below the `rounding` of a
+    quotient with the smallest step: those of an affine function may agree by chance to more digits than they have.
     """
     best = error = None
     for start in starts:
@@ -102,6 +103,8 @@ def richardson(quotient: Quotient, starts: tuple[float, ...]) -> tuple[Array, Ar
             previous, row = row, row[1:] + (row[1:] - row[:-1]) / (4.0 ** j - 1)
         guess, apart = row[0], np.abs(row[0] - previous).max(0)
         apart = np.where(np.isfinite(apart), apart, np.inf)
+        if rounding is not None:
+            apart = np.maximum(apart, rounding(start / 2.0 ** (LEVELS - 1)))
         if best is None or error is None:
             best, error = guess, apart
         else:
@@ -207,6 +210,13 @@ class Question:
         parts = len(next(iter(shifts.values())))
         return np.stack([self._stack(point, {n: s[i] for n, s in shifts.items()}, count // parts, entries) for i in range(parts)])
 
+    def noise(self, point: Point, names: Iterable[str]) -> float:
+        """What rounding the variables does to the value of the function, which is about what rounding does within."""
+        rng = np.random.default_rng(0)
+        shifts = {n: NOISE * point.env[n] * rng.standard_normal((4, *point.env[n].shape)) for n in names}
+        moved = float(np.abs(self.function(point, shifts) - self.function(point, {})).max())
+        return moved if np.isfinite(moved) else 0.0
+
     def first(self, point: Point, v: Directions, entries: int) -> tuple[Array, Array]:
         """The derivative of the function along each direction, with its error."""
 
@@ -214,7 +224,8 @@ class Question:
             value = self.at(point, np.concatenate([h, -h]), v, entries)
             return (value[:len(h)] - value[len(h):]) / (2 * h[:, None, None, None])
 
-        return richardson(quotient, STARTS[1])
+        noise = self.noise(point, v)
+        return richardson(quotient, STARTS[1], lambda h: noise / (2 * h))
 
     def second(self, point: Point, u: Directions, v: Directions, entries: int) -> tuple[Array, Array]:
         """The second derivative along pairs of directions, with its error."""
@@ -229,7 +240,8 @@ class Question:
             value = self._stack(point, shifts, 4 * len(h) * count_of(u), entries)
             return (value[:, 0] - value[:, 1] - value[:, 2] + value[:, 3]) / (4 * h * h)[:, None, None, None]
 
-        return richardson(quotient, STARTS[2])
+        noise = self.noise(point, {**u, **v})
+        return richardson(quotient, STARTS[2], lambda h: noise / (4 * h * h))
 
     def expected_shape(self, point: Point, value: Array) -> tuple[int, int]:
         x, y = (shape(point.env[name]) for name in self.wrt[:2])

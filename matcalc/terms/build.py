@@ -66,7 +66,7 @@ FLAT = 24       # longest product whose rotations are compared
 
 
 def is_array(x: Basic) -> bool:
-    return getattr(x, "is_Matrix", False)       # type: ignore[no-any-return]
+    return getattr(x, "is_Matrix", False)
 
 
 def same(a: Basic, b: Basic) -> bool:
@@ -813,6 +813,10 @@ class Terms:
         return self.make(MatrixFunction, (Str(name), x, *self.shape(x)), self.shape(x))
 
     def _hadamard_node(self, factors: list[Any]) -> Any:
+        if len(factors) == 1:
+            return factors[0]
+        if len(set(factors)) < len(factors):        # a node's key says what its factors are, not how often they occur
+            return self.back(Mul(*(self.form(f) for f in factors)), self.shape(factors[0]))
         merged: dict[Any, list[Any]] = {}       # (A ⊗ B) ⊙ (C ⊗ D) = (A ⊙ C) ⊗ (B ⊙ D)
         for f in factors:
             merged.setdefault(tuple(map(self.shape, f.args)) if isinstance(f, KroneckerProduct) else f, []).append(f)
@@ -821,8 +825,6 @@ class Terms:
                        for fs in merged.values()]
         if len(factors) == 1:
             return factors[0]
-        if len(set(factors)) < len(factors):        # a node's key says what its factors are, not how often they occur
-            return self.back(Mul(*(self.form(f) for f in factors)), self.shape(factors[0]))
         factors = sorted(factors, key=lambda f: (isinstance(f, HadamardPower) and f.args[1] == -1, self.order(f)))
         return self.make(HadamardProduct, tuple(factors), self.shape(factors[0]), frozenset(factors))
 

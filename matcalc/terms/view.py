@@ -15,7 +15,7 @@ from sympy import Basic, Integer, Rational, Symbol
 
 from matcalc.errors import UnsupportedError
 from matcalc.language.syntax import Node, postorder
-from matcalc.terms.build import SCALAR_NAME, Terms, is_array
+from matcalc.terms.build import SCALAR_NAME, Terms
 from matcalc.terms.nodes import MatrixFunction, MatrixSum, ScalarFunction, SumOver, op_name
 from matcalc.terms.operations import TABLE
 
