@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import prod
 from typing import Any
 
 import sympy as sp
@@ -25,6 +26,7 @@ from matcalc.terms.view import assemble, children, translate, view
 
 MOST_TERMS = 40         # longest sum that is factored
 MOST_EXPANDED = 96      # largest expansion that is tried
+MOST_DRAWN = 24         # terms of a product multiplied out whose trace is drawn out
 
 REFLECTED = ("sigmoid", "Phi")  # f(−u) = 1 − f(u)
 
@@ -83,9 +85,11 @@ class Simplifier:
                 e = expand_top(terms.form(factors[1]))
                 if isinstance(e, Add) and len(e.args) <= 8:
                     yield Add(*(terms.total(terms.back(a, terms.shape(factors[1]))) for a in e.args))
-            for i, f in enumerate(factors):
-                if isinstance(f, MatAdd) and f not in terms.opaque and len(f.args) <= 8:
-                    yield Add(*(self.simplified(terms.trace(terms.mul(*factors[:i], a, *factors[i + 1:]))) for a in f.args))
+            sums = [i for i, f in enumerate(factors) if isinstance(f, MatAdd) and f not in terms.opaque and len(f.args) <= 8]
+            if prod(len(factors[i].args) for i in sums) > MOST_DRAWN:       # each trace is drawn out again
+                return
+            for i in sums:
+                yield Add(*(self.simplified(terms.trace(terms.mul(*factors[:i], a, *factors[i + 1:]))) for a in factors[i].args))
 
     def symmetric(self, x: Any) -> Any:
         """A form that shows its symmetry, A'(diag(s) − s s')A, if one is found that is hardly longer."""
