@@ -257,10 +257,6 @@ def build_all(terms: Terms, typed: Typed, root: Node) -> dict[Node, Any]:
     uses: dict[Node, int] = {}
     order = list(postorder([root], lambda n: n.args))
     indices = {node.value for node in order if node.op == "sumover"}
-    if len(order) > DEEP:       # sympy's cache would compare these terms, level by level, with equal ones of an earlier question
-        from sympy.core.cache import clear_cache
-
-        clear_cache()
     for node in order:
         for a in node.args:
             if a.op == "let":
@@ -275,13 +271,12 @@ def build_all(terms: Terms, typed: Typed, root: Node) -> dict[Node, Any]:
             continue
         built[node] = build_node(terms, node, built, leaf, size)
         if uses.get(node, 0) > 1 and built[node].args:
-            terms.opaque.add(built[node])
+            terms.name(built[node])
     return built
 
 
 BRIEF = 50      # characters of a formula in a note
 SHORT = 2000    # printed size up to which an answer is simplified as a whole
-DEEP = 400      # nodes from which a program counts as deep
 
 
 def terms_number(value: Any) -> Any:
@@ -435,9 +430,10 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
     from matcalc.calculus.identities import assumption_rules, rewrites
     from matcalc.calculus.simplify import Simplifier, present
     from matcalc.calculus.structure import structure_of
-    from matcalc.terms.build import Terms
+    from matcalc.terms.build import Terms, forget
     from matcalc.terms.view import translate
 
+    forget()
     if kind in DIRECTED:
         question, direction = directed(question, along, kind)
     else:

@@ -374,8 +374,9 @@ def subset(terms: Terms, identity: Identity, ps: list[Any], xs: list[Any], b: Bi
         return
     for p in ps:        # a bound variable may stand for several of the terms
         if p in b and isinstance(b[p], sp.MatAdd) and is_array(p):
-            if all(a in xs for a in b[p].args):
-                yield from subset(terms, identity, [q for q in ps if q is not p], [x for x in xs if x not in b[p].args], b)
+            own = set(b[p].args)
+            if own.issubset(xs):
+                yield from subset(terms, identity, [q for q in ps if q is not p], [x for x in xs if x not in own], b)
             return
     # the most specific pattern first, so that variables don't grab at random
     i = max(range(len(ps)), key=lambda j: (ps[j] not in identity.variables or ps[j] in b, len(ps[j].args)))

@@ -26,6 +26,7 @@ from matcalc.terms.view import assemble, children, translate, view
 
 MOST_TERMS = 40         # longest sum that is factored
 MOST_EXPANDED = 96      # largest expansion that is tried
+MOST_GROUPS = 8         # ways in which some terms of a sum of numbers are put together
 MOST_DRAWN = 24         # terms of a product multiplied out whose trace is drawn out
 
 REFLECTED = ("sigmoid", "Phi")  # f(−u) = 1 − f(u)
@@ -144,7 +145,7 @@ class Simplifier:
                 new = assemble(terms, op, tuple(done[a] for a in operands), value)
             new = self.settle(new) if op != "leaf" else new
             if node in terms.opaque and new is not node:
-                terms.opaque.add(new)
+                terms.name(new)
             done[node] = new
         return done[x]
 
@@ -353,11 +354,13 @@ class Simplifier:
                 base = f.args[0] if isinstance(f, Pow) else f
                 if not base.is_Number:
                     counts.setdefault(base, []).append(term)
-        for members in counts.values():
-            if 2 <= len(members) < len(e.args):
-                chosen = set(members)
-                rest = [a for a in e.args if a not in chosen]
-                yield Add(common_monomial(Add(*members)), *rest)
+        groups = [members for members in counts.values() if 2 <= len(members) < len(e.args)]
+        if len(groups) > MOST_GROUPS:       # of a long sum only the groups that save most
+            groups = sorted(groups, key=len, reverse=True)[:MOST_GROUPS]
+        for members in groups:
+            chosen = set(members)
+            rest = [a for a in e.args if a not in chosen]
+            yield Add(common_monomial(Add(*members)), *rest)
 
     # ------------------------------------------------------------------ sums of products
 

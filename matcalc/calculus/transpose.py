@@ -83,7 +83,7 @@ class Transposer:
             if len(got) > 1:
                 g = self.tidy(terms.add(*(c for _, c in sorted(got, key=first))))
                 if cost(terms, g) > LONG and g not in leaves and not isinstance(g, ZeroMatrix | MatrixSymbol):
-                    terms.opaque.add(g)     # too long to be simplified together with what comes before it
+                    terms.name(g)       # too long to be simplified together with what comes before it
             else:
                 g = got[0][1]
             if node in wanted:

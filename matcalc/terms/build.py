@@ -75,7 +75,16 @@ def same(a: Basic, b: Basic) -> bool:
 
 
 _shared: dict[Any, Basic] = {}
-SHARED = 100_000    # nodes that are kept
+SHARED = 50_000     # nodes that are kept
+
+
+def forget() -> None:
+    """Between two questions: let go of the nodes of earlier ones, if they are many."""
+    if len(_shared) > SHARED:
+        from sympy.core.cache import clear_cache
+
+        _shared.clear()
+        clear_cache()       # it holds the old nodes, and would compare them with new ones level by level
 
 
 def shared(cls: type, args: tuple[Basic, ...], shape: Shape | None) -> Any:
@@ -88,8 +97,8 @@ def shared(cls: type, args: tuple[Basic, ...], shape: Shape | None) -> Any:
         node = Basic.__new__(cls, *args)
         if cls is DiagMatrix:       # sympy keeps these two beside the arguments
             node._shape, node._vector = shape, args[0]
-        if len(_shared) >= SHARED:
-            _shared.clear()
+        if node.is_Matrix:
+            node.depth = 1 + max([getattr(a, "depth", 0) for a in args], default=0)
         _shared[cls, args] = node
     return node
 
@@ -143,6 +152,11 @@ class Terms:
         """Whether x was built before the other node (so that it can't contain it)."""
         got = self._order.get(x)
         return got is not None and got < self._order[other]
+
+    def name(self, x: Basic) -> None:
+        """Keep a term as one piece from now on, as a named intermediate; of 2 (A + B) the sum as well."""
+        self.opaque.add(x)
+        self.opaque.add(self.split(x)[1])
 
     # ------------------------------------------------------------------ leaves
 
@@ -198,7 +212,7 @@ class Terms:
         if c == 0 or isinstance(x, ZeroMatrix):
             return self.zeros(*self.shape(x))
         d, rest = self.split(x)
-        if d is not ONE:
+        if d is not ONE or not isinstance(c, Basic):
             c = Mul(c, d)
         if c == 1:
             return rest
@@ -886,10 +900,10 @@ class Terms:
         return [self.order(a) for a in x.args if is_array(a)] if isinstance(x, MatAdd | MatMul) else [self.order(x)]
 
     def transposes(self, x: Any) -> int:
-        """Transposes among the factors of the terms of x."""
+        """Transposes among the factors of the terms of x; a named intermediate counts as a letter."""
         if isinstance(x, Transpose):
             return 1
-        return sum(self.transposes(a) for a in x.args if is_array(a)) if isinstance(x, MatAdd | MatMul) else 0
+        return sum(self.transposes(a) for a in x.args if a not in self.opaque) if isinstance(x, MatAdd | MatMul) else 0
 
     def is_diagonal(self, x: Any) -> bool:
         """Whether x is known to be a diagonal matrix."""
@@ -901,9 +915,9 @@ class Terms:
             case Inverse() | MatPow() | Transpose():
                 return self.is_diagonal(x.args[0])
             case MatMul() | MatAdd():
-                return all(self.is_diagonal(a) for a in x.args if is_array(a))
+                return all(a not in self.opaque and self.is_diagonal(a) for a in x.args if is_array(a))
             case HadamardProduct():
-                return any(self.is_diagonal(a) for a in x.args)
+                return any(a not in self.opaque and self.is_diagonal(a) for a in x.args)
         return False
 
     # ------------------------------------------------------------------ the other operations
@@ -1235,7 +1249,7 @@ class Terms:
         if isinstance(v, Inverse | MatPow):
             return self.commuting(x, v.args[0])
         if isinstance(v, MatMul | MatAdd):
-            return all(self.commuting(x, a) for a in v.args)
+            return all(a not in self.opaque and self.commuting(x, a) for a in v.args)
         return isinstance(v, MatrixFunction) and op_name(v) in ("expm", "logm", "sqrtm") and self.commuting(x, v.operands[0])
 
     def signature_shape(self, op: str, args: tuple[Any, ...]) -> Shape:

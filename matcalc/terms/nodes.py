@@ -76,6 +76,10 @@ class Entry(Expr):  # type: ignore[misc]
     def __new__(cls, array: Basic) -> Any:
         return Basic.__new__(cls, array)
 
+    def _hashable_content(self) -> tuple[Any, ...]:
+        """Entries are told apart, and put in order, by the depth of their arrays first: deep ones have much in common."""
+        return (getattr(self.args[0], "depth", 0), *self.args)
+
 
 class PositiveEntry(Entry):
     """The generic entry of an array whose entries are declared positive."""

@@ -134,7 +134,7 @@ def translate(terms: Terms, source: Terms, x: Any, replace: Mapping[Any, Any] | 
         else:
             built[node] = assemble(terms, op, tuple(built[a] for a in operands), value)
             if node in source.opaque:
-                terms.opaque.add(built[node])
+                terms.name(built[node])
     return built[x]
 
 
