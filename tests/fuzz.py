@@ -116,6 +116,8 @@ def judge(case: Case, *, longer: bool = False, draws: int = 2, seconds: float = 
     except matcalc.MatcalcError as error:
         if re.search(r"linear map d(exp|log|sqrt)m has no closed|order-needed", str(error)):
             return Verdict("undecided", "", str(error), time.process_time() - start)
+        if error.code == "division-by-zero" and "no sample" in oracle.run_case(case, expected="0", draws=draws)[2]:
+            return Verdict("undecided", "", str(error), time.process_time() - start)
         return Verdict("refused", "", f"{type(error).__name__}: {error}", time.process_time() - start)
     except Exception as error:      # any failure is the finding
         return Verdict("crash", text, f"{type(error).__name__}: {error}", time.process_time() - start)

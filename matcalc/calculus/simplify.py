@@ -26,6 +26,7 @@ from matcalc.terms.view import assemble, children, translate, view
 
 MOST_TERMS = 40         # longest sum that is factored
 MOST_EXPANDED = 96      # largest expansion that is tried
+DEEPEST = 24            # alternatives within alternatives
 MOST_GROUPS = 8         # ways in which some terms of a sum of numbers are put together
 MOST_DRAWN = 24         # terms of a product multiplied out whose trace is drawn out
 
@@ -44,6 +45,7 @@ class Simplifier:
     uses: list[tuple[str, Any, Any]] = field(default_factory=list)     # (identity or "", before, after)
     _done: dict[Any, Any] = field(default_factory=dict)
     _settled: dict[Any, Any] = field(default_factory=dict)
+    _depth: int = 0
 
     def __call__(self, x: Any, expand: bool = False) -> Any:
         """The cheapest equal form found; with `expand`, products multiplied out."""
@@ -154,6 +156,9 @@ class Simplifier:
         asked = x
         if asked in self._settled:
             return self._settled[asked]
+        if self._depth > DEEPEST:       # each alternative with another inside it
+            return x
+        self._depth += 1
         for _ in range(12):
             best, why = x, ""
             for y in self.alternatives(x):
@@ -166,6 +171,7 @@ class Simplifier:
                 break
             self.uses.append((why, x, best))
             x = best
+        self._depth -= 1
         self._done[x] = x
         self._settled[asked] = self._settled[x] = x
         return x
@@ -516,7 +522,7 @@ class Simplifier:
         shape = terms.shape(chains[members[0]][side].args[0])
         rests = []
         for i, e in zip(members, entries, strict=True):
-            left = terms.diag(terms.back(e / common, shape))
+            left = terms.diag(terms.back(divided(e, common), shape))
             rests.append(terms.mul(items[i][0], *((left, *chains[i][1:]) if side == 0 else (*chains[i][:-1], left))))
         f, inner = terms.diag(terms.back(common, shape)), self.settle(terms.add(*rests))
         return terms.mul(f, inner) if side == 0 else terms.mul(inner, f)
