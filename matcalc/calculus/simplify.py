@@ -455,7 +455,8 @@ class Simplifier:
         shuffled = self.shuffled(a, b)
         if shuffled:
             return (*shuffled, *ch[2:]) if side == 0 else (*ch[:-2], *shuffled)
-        if not any(isinstance(f, MatrixFunction | sp.Inverse) and self.terms.commuting(self.core(f), g) for f, g in ((a, b), (b, a))):
+        functions = [f for f in (a, b) if isinstance(f, MatrixFunction | sp.Inverse)]
+        if not any(all(self.terms.commuting(self.core(f), g) for g in (a, b)) for f in functions):
             return ()
         return (b, a, *ch[2:]) if side == 0 else (*ch[:-2], b, a)
 
