@@ -6,6 +6,7 @@ differentiated in a second way.
 """
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +19,9 @@ from matcalc.calculus.simplify import Simplifier
 from matcalc.calculus.structure import map_of
 from matcalc.calculus.transpose import Transposer
 from matcalc.errors import UnsupportedError
-from matcalc.language.syntax import postorder
 from matcalc.rulebook.load import RuleBook
 from matcalc.terms.build import Terms, is_array
-from matcalc.terms.view import children, view
+from matcalc.terms.view import view
 
 
 @dataclass(slots=True)
@@ -67,18 +67,19 @@ class Engine:
             case "differential":
                 return self.lin.push(f, v)
             case "second-differential":
-                self.needs_order(f)
+                self.needs_order(f, v, v)
                 return self.lin.push(self.simplified(self.lin.push(f, v)), v)
             case "hvp" | "quadratic":
-                self.needs_order(f)
+                self.needs_order(f, [x], v)
                 g = self.simplified(self.derivative(f, x, "gradient"))
                 product = self.lin.push(g, v)
                 return product if kind == "hvp" else self.terms.inner(v[x], product)
         raise ValueError(kind)
 
-    def needs_order(self, f: Any) -> None:
+    def needs_order(self, f: Any, first: Iterable[Any], second: Iterable[Any]) -> None:
         """The second derivative of a nuclear norm is only defined by a formula if it is known which side is longer."""
-        for node in postorder([f], children(self.terms)):
+        twice = set(self.lin.dependents(f, set(first))) & set(self.lin.dependents(f, set(second)))
+        for node in twice:
             op, operands, _ = view(self.terms, node)
             if op == "nuclear":
                 m, n = self.terms.shape(operands[0])
@@ -126,7 +127,7 @@ class Engine:
 
     def hessian(self, f: Any, x: Any, y: Any) -> Any:
         """The Jacobian, by y, of the gradient by x."""
-        self.needs_order(f)
+        self.needs_order(f, [x], [y])
         g = self.simplified(self.derivative(f, x, "gradient"))
         if not is_array(y):
             h = self.lin.push(g, {y: S.One})

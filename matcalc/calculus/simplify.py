@@ -759,8 +759,8 @@ def combine_fractions(e: Any) -> Any | None:
 
 # ---------------------------------------------------------------------- presentation
 
-def present(terms: Terms, x: Any) -> Any:
-    """The term as it is printed: sums and products whose transpose is shorter stand as (…)'."""
+def present(terms: Terms, x: Any, upright: bool = True) -> Any:
+    """The term as it is printed: sums and products whose transpose is shorter stand as (…)', x itself only if it is `upright`."""
     made: dict[Any, Any] = {}
     for node in postorder([x], lambda n: () if n in made or not n.args else n.args):
         args = tuple(made.get(a, a) for a in node.args)
@@ -769,13 +769,13 @@ def present(terms: Terms, x: Any) -> Any:
             row = terms.turned(node.args[0])
             if cost(terms, row) < cost(terms, node.args[0]):
                 new = raw(terms, node, (present(terms, row),))
-        if is_array(node) and (isinstance(node, MatAdd) or node is x and isinstance(node, MatMul)):
+        if is_array(node) and (isinstance(node, MatAdd) or node is x and isinstance(node, MatMul)) and (upright or node is not x):
             flipped = terms.transpose(node)
             gain = cost(terms, new) - cost(terms, flipped) - 1
             row = isinstance(node, MatAdd) and terms.shape(node)[0] == 1        # (t − W'φ)' rather than t' − φ'W
             sums = isinstance(node, MatAdd) or any(isinstance(a, MatAdd) for a in node.args)
             if gain >= (0 if row else 1 if sums else 2):
-                inner = present(terms, flipped)
+                inner = present(terms, flipped, False)
                 new = terms.make(sp.Transpose, (inner,), terms.shape(node))
         if isinstance(node, sp.KroneckerProduct | MatrixFunction) and is_array(node):
             new = flatter(terms, new)

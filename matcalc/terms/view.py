@@ -92,6 +92,7 @@ _BUILD: dict[str, Callable[..., Any]] = {
     "norminf": lambda t, a, _: t.function("max", t.apply("abs", a[0])), "pnorm": lambda t, a, _: _pnorm(t, *a),
     "sum": lambda t, a, v: t.total(a[0], v), "mean": lambda t, a, v: t.mean(a[0], v),
     "var": lambda t, a, _: _var(t, a[0]), "std": lambda t, a, _: sp.sqrt(_var(t, a[0])),
+    **{op: lambda t, a, _, op=op: t.norm(a[0]) if 1 in t.shape(a[0]) else t.function(op, a[0]) for op in ("nuclear", "sigma_max")},
     "normalize": lambda t, a, _: t.scale(sp.Pow(t.norm(a[0]), -1), a[0]),
     "log1p": lambda t, a, _: t.apply("log", t.add(sp.S.One, a[0])), "expm1": lambda t, a, _: t.add(t.apply("exp", a[0]), sp.S.NegativeOne),
     "square": lambda t, a, _: t.hpower(a[0], Integer(2)),
