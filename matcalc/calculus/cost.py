@@ -79,10 +79,10 @@ def _cost(terms: Terms, x: Any, memo: dict[Any, int]) -> int:
         case sp.OneMatrix() | sp.ZeroMatrix():
             # one more than printed: of two forms of equal length the one without a vector of ones reads better
             return 2 + sum(memo.get(a, 1) for a in x.args if a != 1) + int(x.args[0] == 1)
+        case Entry():
+            return cost(terms, x.array)
         case _ if not x.args or isinstance(x, _ZERO_ARGS):
             return 1
-        case Entry():
-            return memo[x.args[0]]
         case sp.MatMul():
             num, den = scalar_factors(x.args[0], memo) if not is_array(x.args[0]) else ([], [])
             mats = x.args[1:] if not is_array(x.args[0]) else x.args

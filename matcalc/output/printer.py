@@ -23,7 +23,7 @@ from sympy.matrices.expressions.diagonal import DiagonalOf
 from matcalc.errors import UnsupportedError
 from matcalc.language.syntax import postorder
 from matcalc.output.letters import LETTER
-from matcalc.terms.nodes import Entry, MatrixFunction, MatrixSum, ScalarFunction, SumOver, absolute_powers, flat_factors, khatrirao_of, op_name
+from matcalc.terms.nodes import MatrixFunction, MatrixSum, ScalarFunction, SumOver, absolute_powers, flat_factors, khatrirao_of, op_name
 from matcalc.terms.operations import TABLE
 
 HALF = Rational(1, 2)
@@ -626,7 +626,6 @@ BUILDERS: Mapping[type, Callable[[Any, Memo], Form]] = {
     sp.Identity: lambda x, memo: Form("eye", (memo[x.args[0]],), None, 1, memo[x.args[0]].weight, True),
     OneMatrix: _filled("ones"), sp.ZeroMatrix: _filled("zeros"),
     MatrixFunction: _function, ScalarFunction: _function, SumOver: _sumover, MatrixSum: _sumover,
-    Entry: lambda x, memo: memo[x.args[0]],
     **{cls: lambda x, memo, op=op: call(op, [memo[x.args[0]]]) for cls, op in CLASSES.items()},        # type: ignore[misc]
     **{cls: lambda x, memo, op=op: fraction(_natural(1), call(op, [memo[x.args[0]]])) for cls, op in RECIPROCALS.items()},   # type: ignore[misc]
 }

@@ -213,7 +213,7 @@ class Signs:
             case sp.Symbol():
                 return POSITIVE if e.is_positive else NONNEGATIVE if e.is_nonnegative else self._take(e)
             case Entry():
-                return self._entry(e.args[0])
+                return self._entry(e.array)
             case sp.Trace():
                 return self._trace(e)
             case sp.Determinant():

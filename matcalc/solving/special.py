@@ -210,7 +210,7 @@ def entry_roots(p: Problem, g: Any) -> list[Any]:
     letter = terms.form(x)
     form = terms.form(g)
     others = [n for n in walk(form) if isinstance(n, Entry) and n != letter]
-    if letter not in walk(form) or any(p.mentions(n.args[0]) for n in others):
+    if letter not in walk(form) or any(p.mentions(n.array) for n in others):
         return []
     if any(p.mentions(n) for n in form.atoms(sp.Trace, sp.Determinant, MatrixFunction)):
         return []

@@ -51,13 +51,28 @@ ONE, MINUS = S.One, S.NegativeOne
 HALF = Rational(1, 2)
 NUMBER = (ONE, ONE)      # the shape of a number
 
+def exponential(s: Any) -> Any:
+    """exp(s) with logarithms undone: exp(a + 2 log b) = b² exp(a).  sympy's own would look for them through all of s, arrays included."""
+    kept, factors = [], []
+    for term in Add.make_args(s):
+        logs = [f for f in Mul.make_args(term) if isinstance(f, sp.log)]
+        rest = [f for f in Mul.make_args(term) if not isinstance(f, sp.log)]
+        if len(logs) == 1 and all(f.is_number for f in rest):
+            factors.append(Pow(logs[0].args[0], Mul(*rest)))
+        else:
+            kept.append(term)
+    if not factors:
+        return sp.exp(s, evaluate=s.is_number)
+    return Mul(*factors, exponential(Add(*kept))) if kept else Mul(*factors)
+
+
 # entrywise functions that sympy has as scalar functions; all others are ScalarFunction(op, ·)
 SCALAR: dict[str, Callable[..., Any]] = {
-    "exp": sp.exp, "log": sp.log, "sin": sp.sin, "cos": sp.cos, "tan": sp.tan, "sinh": sp.sinh, "cosh": sp.cosh,
+    "exp": exponential, "log": sp.log, "sin": sp.sin, "cos": sp.cos, "tan": sp.tan, "sinh": sp.sinh, "cosh": sp.cosh,
     "tanh": sp.tanh, "asin": sp.asin, "acos": sp.acos, "atan": sp.atan, "erf": sp.erf, "sign": sp.sign,
     "step": sp.Heaviside, "sqrt": lambda s: Pow(s, HALF),
 }
-SCALAR_NAME: dict[type, str] = {f: name for name, f in SCALAR.items() if isinstance(f, type)} | {sp.Abs: "abs"}
+SCALAR_NAME: dict[type, str] = {f: name for name, f in SCALAR.items() if isinstance(f, type)} | {sp.Abs: "abs", sp.exp: "exp"}
 # matrix functions that commute with the transpose
 COMMUTE_T = {"expm", "logm", "sqrtm", "pinv", "adj", "dexpm", "dlogm", "dsqrtm"}
 SYMMETRIC = frozenset({"symmetric", "spd", "psd", "diagonal"})
@@ -753,7 +768,7 @@ class Terms:
     def turned(self, x: Any) -> Any:
         """The transpose of an entrywise expression as the same expression of transposes: (1 ⊘ r)' = 1 ⊘ r'."""
         e = self.form(x)
-        return self.back(e.xreplace({a: self.form(self.transpose(a.args[0])) for a in e.atoms(Entry)}), self.shape(x)[::-1])
+        return self.back(e.xreplace({a: self.form(self.transpose(a.array)) for a in e.atoms(Entry)}), self.shape(x)[::-1])
 
     def scalar(self, name: str, s: Any) -> Any:
         """f(s) of a number."""
@@ -780,7 +795,7 @@ class Terms:
 
         def visit(e: Any) -> tuple[Any, bool]:
             if isinstance(e, Entry):
-                return e.args[0], False
+                return e.array, False
             if not e.args or isinstance(e, Trace | Determinant):
                 return e, True
             if isinstance(e, ScalarFunction):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sympy import Abs, Basic, Expr, HadamardPower, KroneckerProduct, OneMatrix, Pow
+from sympy import Abs, AtomicExpr, Basic, Expr, HadamardPower, KroneckerProduct, OneMatrix, Pow
 from sympy.core.symbol import Str
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
@@ -67,18 +67,36 @@ class ScalarFunction(Expr):  # type: ignore[misc]
         raise NotImplementedError("sympy can't differentiate matrix functions; use matcalc.derive")
 
 
-class Entry(Expr):  # type: ignore[misc]
-    """The generic entry of an array: the letter by which entrywise expressions become scalar ones."""
+class Entry(AtomicExpr):  # type: ignore[misc]
+    """The generic entry of an array: the letter by which entrywise expressions become scalar ones.
+
+    An atom, so that no algebra of numbers looks inside the array; entries are told apart, and put in order, by the depth of
+    their arrays first, as deep ones have much in common.
+    """
 
     is_commutative = True
     is_real = True
 
     def __new__(cls, array: Basic) -> Any:
-        return Basic.__new__(cls, array)
+        made = Basic.__new__(cls)
+        made.array = array
+        return made
 
     def _hashable_content(self) -> tuple[Any, ...]:
-        """Entries are told apart, and put in order, by the depth of their arrays first: deep ones have much in common."""
-        return (getattr(self.args[0], "depth", 0), *self.args)
+        return (getattr(self.array, "depth", 0), self.array)
+
+    def sort_key(self, order: Any = None) -> Any:
+        return self.array.sort_key(order)
+
+    @property
+    def free_symbols(self) -> set[Basic]:
+        return self.array.free_symbols  # type: ignore[no-any-return]
+
+    def __getnewargs__(self) -> tuple[Basic]:
+        return (self.array,)
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"Entry({printer._print(self.array)})"
 
 
 class PositiveEntry(Entry):
