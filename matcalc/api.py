@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Shapes = str | Mapping[str, str] | Iterable[str] | None
 # properties that say how entries hang together: taken as free, a variable loses them while it is differentiated
+ZEROED = frozenset({"diagonal", "lower", "upper"})
 STRUCTURAL = frozenset({"symmetric", "skew", "spd", "psd", "diagonal", "orthogonal", "lower", "upper", "unit", "simplex", "onehot", "toeplitz"})
 
 
@@ -219,6 +220,11 @@ def read(text: str, shapes: Shapes = None, assume: Iterable[str] = (), *, syntax
     if parsed.declarations:
         declared = parse_shapes(parsed.declarations) | declared
     return infer(parsed, declared, parse_assumptions(assume, known=known))
+
+
+def freed(words: frozenset[str]) -> frozenset[str]:
+    """The properties that a variable keeps while each of its entries moves on its own: those off the diagonal needn't stay positive."""
+    return words - STRUCTURAL - ({"positive"} if words & ZEROED else set())
 
 
 def known_names(declared: Mapping[str, Declaration]) -> set[str]:
@@ -440,7 +446,7 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
         direction = None
     typed, name = question.typed, question.wrt
     full = dict(question.properties)
-    free = {n: words - STRUCTURAL if n in question.variables else words for n, words in full.items()}
+    free = {n: freed(words) if n in question.variables else words for n, words in full.items()}
     larger = orders(typed)
     terms = Terms(free, larger)
     f = build(terms, typed)

@@ -414,7 +414,7 @@ def holds(terms: Terms, x: Any, words: frozenset[str]) -> bool:
                 continue        # an inverse in the term says so already
             if not is_array(x) and getattr(x, f"is_{word}", None):
                 continue
-            if not terms.has(x, word):
+            if not (terms.all_positive(x) if word == "positive" else terms.has(x, word)):
                 return False
         elif word == "symmetric":
             if terms.transpose(x) != x:

@@ -14,7 +14,7 @@ estimate of its own error; where that isn't tiny (a kink, an undefined value) th
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -41,6 +41,7 @@ POINTS, DIRECTIONS, LEVELS = 3, 5, 5
 TRIES = {"normal": 40, "mixed": 80}     # draws in a mode before the next one is tried; 12 unless listed
 STARTS = {1: (0.08, 0.02, 0.004), 2: (0.16, 0.05, 0.015)}      # first steps of a first and of a second difference
 STACK = 1 << 21         # largest number of entries in one array of a stack
+INVERTIBLE = 1e11       # largest condition number of a matrix that counts as invertible
 LARGE = 1 << 13         # an array so large that one point and two directions have to do
 
 SECOND = frozenset({"hessian", "hvp", "quadratic", "second-differential"})
@@ -82,6 +83,10 @@ class Agreement:
 
 class Wrong(Exception):
     """The answer can't be right; the text says why."""
+
+
+class Singular(Exception):
+    """The answer has no value at a point, as it inverts a matrix that is singular there."""
 
 
 class Skipped(Exception):
@@ -286,7 +291,19 @@ class Question:
             again = self.form(Point(nearby, point.dims, point.entries), value, c, d, u, v)
             if distance(again, claimed, floor) > apart / 100:
                 return None
+        if apart > TOLERANCE and self.singular(point, u, v):
+            raise Singular
         return apart
+
+    def singular(self, point: Point, u: Directions, v: Directions) -> bool:
+        """Whether the answer inverts a matrix that has no inverse at the point, as a skew one of odd size."""
+        env = {**point.env, **{self.direction: next(iter((v if self.kind == "hvp" else u).values()))}}
+        for node in (step.node for step in self.answer):
+            if isinstance(node, sp.Inverse):
+                matrix = self.answer_at(env, point.dims, tuple(schedule(node.args[0], below)))
+                if not np.isfinite(matrix).all() or float(np.linalg.cond(matrix).max()) > INVERTIBLE:
+                    return True
+        return False
 
     def directions(self, point: Point, entries: int, rng: Generator, *, second: bool = False) -> tuple[Array, Directions]:
         """Random arrays for the first (or second) variable, and the directions they mean; for a total differential one for each."""
@@ -306,10 +323,10 @@ class Question:
         """Whether it is a total differential of several variables."""
         return self.kind in ("differential", "second-differential") and len(set(self.wrt)) > 1
 
-    def answer_at(self, env: Mapping[str, Array], dims: Mapping[str, int]) -> Array:
-        """The value of the answer; Wrong if it can't have one."""
+    def answer_at(self, env: Mapping[str, Array], dims: Mapping[str, int], part: tuple[Step[sp.Basic], ...] = ()) -> Array:
+        """The value of the answer, or of a part of it; Wrong if it can't have one."""
         try:
-            return evaluate_basic(self.answer, env, dims)
+            return evaluate_basic(part or self.answer, env, dims)
         except KeyError as missing:
             raise Wrong(f"the answer has a symbol that nothing is known of: {missing.args[0]}") from None
         except (ValueError, TypeError) as error:
@@ -393,14 +410,19 @@ def value_at(steps: tuple[Step[Node], ...], point: Point) -> Array:
 def judge(question: Question, sampler: Sampler, rng: Generator, number: int, mode: str) -> tuple[float, str, int]:
     """The error of the answer at the next point that allows a verdict, how it was drawn, and its largest array."""
     trouble = ""
-    for count, (point, drawn) in enumerate(draws(sampler, rng, number, mode), 1):
+    singular: list[Point] = []
+    for count, (point, drawn) in enumerate(draws(sampler, rng, number, mode, singular), 1):
         entries = question.entries(point)
         value = value_at(question.steps, point)
         outside = question.outside(point)
         if outside:
             trouble = outside
         elif np.isfinite(value).all():
-            error = question.compare(question.complete(point, value, rng), value, entries, rng)
+            try:
+                error = question.compare(question.complete(point, value, rng), value, entries, rng)
+            except Singular:
+                singular.append(point)
+                continue
             if error is not None:
                 return error, drawn, entries
             trouble = "no sample has a reliable numeric derivative"
@@ -408,16 +430,21 @@ def judge(question: Question, sampler: Sampler, rng: Generator, number: int, mod
             trouble = trouble or "the expression has no finite value at any sample"
         if entries > LARGE and count == 4:
             break
+    if singular and not trouble:
+        raise Wrong("it inverts a matrix that is singular at every sample")
     raise Skipped(trouble)
 
 
-def draws(sampler: Sampler, rng: Generator, number: int, mode: str) -> Iterator[tuple[Point, str]]:
-    """Points for the same place in a check, until one is good enough, and how each was drawn; Unmet if there are none."""
+def draws(sampler: Sampler, rng: Generator, number: int, mode: str, singular: Sized = ()) -> Iterator[tuple[Point, str]]:
+    """Points for the same place in a check, until one is good enough, and how each was drawn; Unmet if there are none.
+
+    The caller may add to the `singular` ones, after which the sizes are others.
+    """
     unmet = found = 0
     for way in MODES[MODES.index(mode):]:
         for _ in range(TRIES.get(way, 12)):
             try:
-                point = sampler.draw(rng, number, way)
+                point = sampler.draw(rng, number + len(singular), way)
             except Unmet as why:
                 unmet += 1
                 if why.final or (unmet == 20 and not found):

@@ -61,7 +61,7 @@ def summed(lower: Array, upper: Array, term: Callable[[int], Array]) -> Array:
     if last - first > TERMS:
         raise UnsupportedError("too-many-terms", f"a sum of {last - first + 1} terms isn't evaluated")
     if last < first:
-        return 0 * term(first)
+        return np.zeros_like(term(first))
     return reduce(ADD, (term(i) for i in range(first, last + 1)))
 
 

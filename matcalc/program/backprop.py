@@ -94,7 +94,7 @@ class Whole:
         from matcalc.terms.build import Terms
 
         full = api.properties(self.typed)
-        free = {name: words - api.STRUCTURAL if name in self.wrt else words for name, words in full.items()}
+        free = {name: api.freed(words) if name in self.wrt else words for name, words in full.items()}
         larger = api.orders(self.typed)
         terms = Terms(free, larger)
         return terms, terms if free == full else Terms(full, larger)

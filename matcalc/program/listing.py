@@ -130,7 +130,7 @@ class Backward:
         self.book = book
         self.symbols: dict[tuple[str, bool], Any] = {}
         full = api.properties(program.typed)
-        free = {name: words - api.STRUCTURAL if name in program.wrt else words for name, words in full.items()}
+        free = {name: api.freed(words) if name in program.wrt else words for name, words in full.items()}
         larger = api.orders(program.typed)
         self.terms = terms = Terms(free, larger)
         self.store = terms if free == full else Terms(full, larger)     # where a line is simplified

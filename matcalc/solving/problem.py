@@ -188,7 +188,7 @@ def build(question: api.Question, typed: Typed, constraints: list[tuple[str, Nod
     name = question.wrt
     full = dict(question.properties)
     words = full.get(name, frozenset())
-    free = {n: w - api.STRUCTURAL if n == name else w for n, w in full.items()}
+    free = {n: api.freed(w) if n == name else w for n, w in full.items()}
     larger = api.orders(typed)
     kept = frozenset({"skew"} & words or {"symmetric"} if words & TIED else ())
     terms = Terms({**full, STEP: kept}, larger)

@@ -198,6 +198,10 @@ class Terms:
         """Whether a symbol was declared with one of these properties."""
         return isinstance(x, MatrixSymbol) and not self.properties.get(x.name, frozenset()).isdisjoint(words)
 
+    def all_positive(self, x: Basic) -> bool:
+        """Whether every entry of a symbol is declared positive; of a diagonal or triangular matrix only some can be."""
+        return self.has(x, "positive") and not self.has(x, "diagonal", "lower", "upper")
+
     def identity(self, n: Any) -> Any:
         return ONE if n == 1 else self.make(Identity, (n,), (n, n))
 
@@ -763,7 +767,7 @@ class Terms:
                 return Mul(x.args[0], self.form(self.split(x)[1]))
             case MatrixFunction() if TABLE[op_name(x)].entrywise if op_name(x) in TABLE else False:
                 return self.scalar(op_name(x), self.form(x.operands[0]))
-        return (PositiveEntry if self.has(x.args[0] if isinstance(x, Transpose) else x, "positive") else Entry)(x)
+        return (PositiveEntry if self.all_positive(x.args[0] if isinstance(x, Transpose) else x) else Entry)(x)
 
     def turned(self, x: Any) -> Any:
         """The transpose of an entrywise expression as the same expression of transposes: (1 ⊘ r)' = 1 ⊘ r'."""
