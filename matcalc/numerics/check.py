@@ -297,7 +297,7 @@ class Question:
 
     def singular(self, point: Point, u: Directions, v: Directions) -> bool:
         """Whether the answer inverts a matrix that has no inverse at the point, as a skew one of odd size."""
-        env = {**point.env, **{self.direction: next(iter((v if self.kind == "hvp" else u).values()))}}
+        env = {**point.env, self.direction: next(iter((v if self.kind == "hvp" else u).values()))}
         for node in (step.node for step in self.answer):
             if isinstance(node, sp.Inverse):
                 matrix = self.answer_at(env, point.dims, tuple(schedule(node.args[0], below)))
