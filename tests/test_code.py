@@ -80,7 +80,7 @@ def compiled(source: str) -> Callable[..., Any]:
     """The one public function of a source text."""
     space: dict[str, Any] = {"__name__": "generated"}
     exec(compile(source, "<generated>", "exec"), space)     # noqa: S102  (this is what the text is for)
-    return next(f for n, f in space.items() if n.startswith("value_and_"))
+    return next(f for n, f in space.items() if n.startswith(("value_", "gradients_")))
 
 
 def near(a: Any, b: Any, limit: float = TOO_LATE) -> bool:
@@ -465,6 +465,19 @@ def test_all_gradients_of_a_program_come_from_one_function() -> None:
         one = callable_of(matcalc.derive(NETWORK, wrt=name, shapes=NETWORK_SHAPES), value=True)
         assert near(value, one(**given)[0])
         assert near(gradient, one(**given)[1])
+
+
+def test_a_program_gives_its_value_or_its_gradients_alone() -> None:
+    from matcalc.program.backprop import backprop
+
+    passed = backprop(NETWORK, ["W1", "W2"], NETWORK_SHAPES)
+    given = {n: RNG.standard_normal(s) for n, s in {"X": (6, 3), "W1": (3, 4), "b1": (1, 4), "W2": (4, 2), "Y": (6, 2)}.items()}
+    value, *gradients = callable_of(passed)(**given)
+    forward, backward = (generate(passed, what=what) for what in ("value", "derivative"))
+    assert near(compiled(forward)(**given), value)
+    assert all(near(a, b) for a, b in zip(compiled(backward)(**given), gradients, strict=True))
+    assert "∂loss" not in forward
+    assert "value = " not in backward
 
 
 # ---- the text ----

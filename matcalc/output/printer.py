@@ -358,12 +358,12 @@ def _scalar(node: Any, memo: Memo) -> Form:
 class _Quotient:
     """A number taken apart: sign, rational p/q, factors above and below the line."""
 
-    def __init__(self, number: Any, memo: Memo) -> None:
+    def __init__(self, value: Any, memo: Memo) -> None:
         self.memo = memo
         self.p, self.q = 1, 1
         top: list[Any] = []
         self.below: dict[Any, Any] = {}
-        for a in flat_factors(number):
+        for a in flat_factors(value):
             if a.is_Rational:
                 a = a * Rational(self.p, self.q)
                 self.p, self.q = int(a.p), int(a.q)

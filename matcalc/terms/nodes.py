@@ -90,7 +90,7 @@ class Entry(AtomicExpr):  # type: ignore[misc]
 
     @property
     def free_symbols(self) -> set[Basic]:
-        return self.array.free_symbols  # type: ignore[no-any-return]
+        return {self}
 
     def __getnewargs__(self) -> tuple[Basic]:
         return (self.array,)

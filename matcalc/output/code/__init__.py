@@ -91,7 +91,7 @@ def default_name(result: Any, what: str) -> str:
     from matcalc.output.code.plan import noun
 
     if is_program(result):
-        return "value_and_gradients"
+        return {"value": "value_of", "derivative": "gradients_of", "both": "value_and_gradients"}[what]
     return {"value": "value_of", "derivative": f"{noun(result.kind)}_of", "both": f"value_and_{noun(result.kind)}"}[what]
 
 

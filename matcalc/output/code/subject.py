@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from matcalc.errors import MatcalcError, UnsupportedError
+from matcalc.errors import MatcalcError
 from matcalc.language.syntax import postorder
 from matcalc.output.code.plan import Subject, noun
 from matcalc.terms.build import Terms, is_array
@@ -132,23 +132,26 @@ def product_of(result: Any) -> Subject | None:
     )
 
 
-def of_program(passed: Any) -> Subject:
-    """The forward and the backward pass of a program, by the names in it."""
+def of_program(passed: Any, what: str = "both") -> Subject:
+    """The forward pass of a program, the backward one or both, by the names in it."""
     listing = passed.listing
     store: Terms = listing.terms
     gradients = listing.gradients
     wrt = list(passed.program.wrt)
     lines = [(line.name, line.expr) for line in listing.forward if line.name]
-    lines += [(line.name, line.expr) for line in listing.backward if line.name]
+    if what != "value":
+        lines += [(line.name, line.expr) for line in listing.backward if line.name]
     last = [line for line in listing.forward if line.name == listing.loss] or list(listing.forward[-1:])
-    outputs: list[tuple[str, Any]] = [("value", last[-1].expr)]
-    for name in wrt:
+    outputs: list[tuple[str, Any]] = [("value", last[-1].expr)] if what != "derivative" else []
+    for name in wrt if what != "value" else ():
         if name not in gradients:
             d = passed.program.declaration(name)
             outputs.append((f"gradient_{name}", store.zeros(d.rows.sympy(), d.cols.sympy())))
         else:
             outputs.append((f"gradient_{name}", gradients[name].expr))
     text = passed.unicode.splitlines()
+    if what == "value":
+        text = text[: len(listing.forward)]
     formulas = tuple(t if len(t) <= LONGEST else t[:LONGEST] + " …" for t in text[:60]) + (("…",) if len(text) > 60 else ())
     names = ", ".join(letter(n) for n in wrt)
     return Subject(
@@ -157,18 +160,16 @@ def of_program(passed: Any) -> Subject:
         tuple(wrt),
         tuple(lines),
         tuple(outputs),
-        f"The value and the gradients by {names}.",
+        {"both": f"The value and the gradients by {names}.", "value": "The value.", "derivative": f"The gradients by {names}."}[what],
         formulas,
-        tuple(passed.conditions),
+        tuple(passed.conditions) if what != "value" else (),
     )
 
 
 def subject_of(result: Any, what: str) -> Subject:
     """The subject of a result or of a program's backward pass."""
     if hasattr(result, "listing") and hasattr(result, "results"):
-        if what == "both":
-            return of_program(result)
-        raise UnsupportedError("no-code", "a program gives its value and gradients together", hint="ask for both")
+        return of_program(result, what)
     return of_result(result, what)
 
 
