@@ -264,6 +264,17 @@ class Terms:
         if len(diagonals) > 1:      # diag(u) + diag(v) = diag(u + v)
             merged = self.diag(self.add(*(self.scale(parts.pop(part), part.args[0]) for part in diagonals)))
             return self.add(*(self.scale(c, part) for part, c in parts.items()), merged) if parts else merged
+        blocks: dict[Any, list[Any]] = {}
+        for part in parts:
+            if isinstance(part, MatrixFunction) and op_name(part) == "blocks" and part not in self.opaque:
+                blocks.setdefault((part.operands[:2], *map(self.shape, part.operands[2:])), []).append(part)
+        for alike in blocks.values():
+            if len(alike) > 1:          # [A; B] + [C; D] = [A + C; B + D]
+                first, coefficients = alike[0], [parts.pop(part) for part in alike]
+                cells = zip(*(part.operands[2:] for part in alike), strict=True)
+                merged = self.blocks(*map(int, first.operands[:2]),
+                                     [self.add(*map(self.scale, coefficients, cell)) for cell in cells])
+                return self.add(*(self.scale(c, part) for part, c in parts.items()), merged) if parts else merged
         return self.sum_of({part: c for part, c in parts.items() if c != 0}, shape)
 
     def sum_of(self, parts: dict[Any, Any], shape: Shape) -> Any:
@@ -414,6 +425,11 @@ class Terms:
                 return self.function("expm", self.add(x, y))
         if isinstance(a, MatrixFunction) and isinstance(b, MatrixFunction) and op_name(a) == op_name(b) == "blocks":
             return self._join_blocks(a, b)
+        for x, side in ((a, 1), (b, 0)):        # [I; 0] B = [B; 0], A [I, 0] = [A, 0]
+            if isinstance(x, MatrixFunction) and op_name(x) == "blocks" and x.operands[side] == 1 and x not in self.opaque:
+                rows, cols, *cells = x.operands
+                if all(isinstance(cell, Identity | ZeroMatrix) for cell in cells):
+                    return self.blocks(int(rows), int(cols), [self.mul(cell, b) if side else self.mul(a, cell) for cell in cells])
         return None
 
     def _join_blocks(self, a: MatrixFunction, b: MatrixFunction) -> Any | None:

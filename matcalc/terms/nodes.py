@@ -76,6 +76,7 @@ class Entry(AtomicExpr):  # type: ignore[misc]
 
     is_commutative = True
     is_real = True
+    _diff_wrt = True        # sympy finds signs by monotony
 
     def __new__(cls, array: Basic) -> Any:
         made = Basic.__new__(cls)

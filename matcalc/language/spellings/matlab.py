@@ -81,8 +81,11 @@ def _called(tokens: Sequence[Token], i: int) -> str:
 
 
 def _spaced(tokens: Sequence[Token], i: int) -> bool:
-    """Whether a bracket at i holds rows with entries separated by spaces: `[A B; C D]`, with no comma in it."""
-    depth, semicolon, gap = 0, False, False
+    """Whether a bracket at i holds rows with entries separated by spaces: `[A B; C D]`, with no comma in it.
+
+    Rows of different length, as in `[x; A x]`, are products, and so are those with a spaced sign, as in `[A x - b; c x]`.
+    """
+    depth, gaps = 0, [0]
     for j in range(i, min(len(tokens) - 1, i + 200)):
         token = tokens[j]
         if token.text in ("(", "[", "{") and token.kind == "op":
@@ -92,13 +95,16 @@ def _spaced(tokens: Sequence[Token], i: int) -> bool:
         elif token.text in (")", "]", "}") and token.kind == "op":
             depth -= 1
             if not depth:
-                return semicolon and gap
-        elif depth == 1 and token.kind == "op" and token.text in (",", "|", "||"):
+                return len(gaps) > 1 and gaps[0] > 0 and len(set(gaps)) == 1
+        elif depth == 1 and token.kind == "op" and (
+            token.text in (",", "|", "||")
+            or token.text in ("+", "-") and tokens[j - 1].end < token.start and token.end < tokens[j + 1].start
+        ):
             return False
         elif depth == 1 and token.text == ";":
-            semicolon = True
+            gaps.append(0)
         if depth == 1 and _ends_value(token) and _starts_value(tokens[j + 1]) and tokens[j + 1].start > token.end:
-            gap = True
+            gaps[-1] += 1
     return False
 
 
@@ -137,7 +143,7 @@ def read_matlab(tokens: Sequence[Token], source: str, known: frozenset[str]) -> 
     out: list[Token] = []
     i, brackets = 0, []
     while i < len(tokens):
-        token = tokens[i]
+        token, inside = tokens[i], brackets[-1] if brackets else ""
         if token.kind == "op":
             text = token.text
             if text == "..." and tokens[i + 1].kind == "newline":
@@ -176,8 +182,7 @@ def read_matlab(tokens: Sequence[Token], source: str, known: frozenset[str]) -> 
             token = mark(";", token.start, token.end)
         previous = tokens[i - 1] if i else token
         if (
-            brackets
-            and brackets[-1] == "["
+            inside == "["
             and out
             and i
             and _ends_value(previous)
