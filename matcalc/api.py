@@ -488,6 +488,8 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
         full[direction] = words         # the direction moves the entries together, as the variable does
     if free != full or short:
         store = Terms(full, larger)
+        if "skew" in words:     # det(X) inv(X)' is adj(X)' for every X, but of a skew one of odd size there is no inverse
+            raw, other = (None if g is None else Simplifier(terms, rewrites(terms, book, g))(g) for g in (raw, other))
         raw = translate(store, terms, raw)
         other = None if other is None else translate(store, terms, other)
     notes = list(question.notes)

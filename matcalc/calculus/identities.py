@@ -410,8 +410,10 @@ def holds(terms: Terms, x: Any, words: frozenset[str]) -> bool:
     """Whether a term is known to have the properties that an identity needs."""
     for word in words:
         if word in ("invertible", "nonzero", "positive"):
-            if word == "invertible":
-                continue        # an inverse in the term says so already
+            if word == "invertible":        # an inverse in the term says so already; but adj(−X) is no −adj(X) for a skew X of odd size
+                if same(terms.transpose(x), terms.scale(S.NegativeOne, x)):
+                    return False
+                continue
             if not is_array(x) and getattr(x, f"is_{word}", None):
                 continue
             if not (terms.all_positive(x) if word == "positive" else terms.has(x, word)):

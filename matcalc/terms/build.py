@@ -270,10 +270,10 @@ class Terms:
                 blocks.setdefault((part.operands[:2], *map(self.shape, part.operands[2:])), []).append(part)
         for alike in blocks.values():
             if len(alike) > 1:          # [A; B] + [C; D] = [A + C; B + D]
-                first, coefficients = alike[0], [parts.pop(part) for part in alike]
+                rows, cols = (int(n) for n in alike[0].operands[:2])
+                coefficients = [parts.pop(part) for part in alike]
                 cells = zip(*(part.operands[2:] for part in alike), strict=True)
-                merged = self.blocks(*map(int, first.operands[:2]),
-                                     [self.add(*map(self.scale, coefficients, cell)) for cell in cells])
+                merged = self.blocks(rows, cols, [self.add(*map(self.scale, coefficients, cell)) for cell in cells])
                 return self.add(*(self.scale(c, part) for part, c in parts.items()), merged) if parts else merged
         return self.sum_of({part: c for part, c in parts.items() if c != 0}, shape)
 
@@ -969,6 +969,8 @@ class Terms:
         if n != 1:
             x, m = self.turned(x), n
         c, x = self.split(x)
+        if isinstance(x, ZeroMatrix):
+            return self.zeros(m, m)
         if isinstance(x, OneMatrix):
             return self.scale(c, self.identity(m))
         if isinstance(x, DiagonalOf) and isinstance(x.args[0], DiagMatrix):

@@ -141,7 +141,8 @@ def read_matlab(tokens: Sequence[Token], source: str, known: frozenset[str]) -> 
         notes.append("what follows % was left out as a comment")
     tokens = _comments(tokens, "%")
     out: list[Token] = []
-    i, brackets = 0, []
+    brackets: list[str] = []
+    i = 0
     while i < len(tokens):
         token, inside = tokens[i], brackets[-1] if brackets else ""
         if token.kind == "op":
