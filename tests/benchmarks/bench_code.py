@@ -3,8 +3,8 @@
     pytest tests/benchmarks/bench_code.py -n 0 -s
 
 Not part of the normal tests: a ratio of times needs a machine that does nothing else.  BLAS works on one thread; every
-competitor is timed against the generated code alone, in random order, and the ratio of the medians counts.  JAX is jitted, in double precision, its compilation not counted; it
-and PyTorch are skipped where they are missing.
+competitor is timed against the generated code alone, in random order, and the ratio of the medians counts.  JAX is jitted, in double
+precision, its compilation not counted; it and PyTorch are skipped where they are missing.
 """
 from __future__ import annotations
 
