@@ -64,7 +64,8 @@ def nan_where_undefined(f: Function) -> Function:
 # ---- entrywise ----
 
 def sigmoid(a: Array) -> Array:
-    return 0.5 * (1 + np.tanh(a / 2))
+    """1/(1 + exp(-a)), all digits of it for any a."""
+    return np.asarray(np.exp(-np.logaddexp(0.0, -a)))
 
 
 erf: Function = np.vectorize(math.erf, otypes=[float])
