@@ -69,10 +69,11 @@ def sigmoid(a: Array) -> Array:
 
 
 erf: Function = np.vectorize(math.erf, otypes=[float])
+erfc: Function = np.vectorize(math.erfc, otypes=[float])
 
 
 def normal_cdf(a: Array) -> Array:
-    return 0.5 * (1 + erf(a / math.sqrt(2)))
+    return np.asarray(0.5 * erfc(-a / math.sqrt(2)))
 
 
 # ---- matrices ----
