@@ -27,6 +27,7 @@ from matcalc.terms.view import assemble, children, translate, view
 MOST_TERMS = 40         # longest sum that is factored
 MOST_EXPANDED = 96      # largest expansion that is tried
 DEEPEST = 24            # alternatives within alternatives
+MOST_SETTLED = 6_000    # terms whose alternatives are looked at within those of one
 MOST_GROUPS = 8         # ways in which some terms of a sum of numbers are put together
 MOST_DRAWN = 24         # terms of a product multiplied out whose trace is drawn out
 
@@ -46,6 +47,7 @@ class Simplifier:
     _done: dict[Any, Any] = field(default_factory=dict)
     _settled: dict[Any, Any] = field(default_factory=dict)
     _depth: int = 0
+    _spent: int = 0
 
     def __call__(self, x: Any, expand: bool = False) -> Any:
         """The cheapest equal form found; with `expand`, products multiplied out."""
@@ -156,8 +158,9 @@ class Simplifier:
         asked = x
         if asked in self._settled:
             return self._settled[asked]
-        if self._depth > DEEPEST:       # each alternative with another inside it
+        if self._depth > DEEPEST or self._spent > MOST_SETTLED:     # each alternative with others inside it
             return x
+        self._spent = self._spent + 1 if self._depth else 0
         self._depth += 1
         for _ in range(12):
             best, why = x, ""
