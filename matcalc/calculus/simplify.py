@@ -215,6 +215,7 @@ class Simplifier:
             yield self.entrywise(x)
         elif isinstance(part, MatMul) and part not in terms.opaque:
             yield from self.powers_of_runs(c, part.args)
+            yield from (terms.scale(c, y) for y in self.constants_out(part.args))
             for i, f in enumerate(part.args):
                 if isinstance(f, MatAdd) and f not in terms.opaque and len(f.args) <= 8:
                     yield terms.add(*(terms.mul(c, *part.args[:i], a, *part.args[i + 1:]) for a in f.args))
@@ -222,6 +223,39 @@ class Simplifier:
             c2 = self.scalar(c)
             if c2 is not c:
                 yield terms.scale(c2, part)
+
+    def constants_out(self, factors: tuple[Any, ...]) -> Iterable[Any]:
+        """(U ⊙ v 1') 1 = v ⊙ U 1 and 1' (U ⊙ 1 v') = 1' U ⊙ v': what is the same all along a sum comes out of it."""
+        terms = self.terms
+        for i in range(len(factors) - 1):
+            for side, f, ones in ((1, factors[i], factors[i + 1]), (0, factors[i + 1], factors[i])):
+                if isinstance(ones, sp.OneMatrix) and isinstance(f, sp.HadamardProduct) and f not in terms.opaque:
+                    outside = {a: r for a in f.args if (r := self.along(a, ones.args[side], side)) is not None}
+                    if outside:
+                        rest = terms.hadamard(*(a for a in f.args if a not in outside), terms.ones(*terms.shape(f)))
+                        inside = terms.mul(rest, ones) if side else terms.mul(ones, rest)
+                        yield terms.mul(*factors[:i], terms.hadamard(*outside.values(), inside), *factors[i + 2:])
+
+    def along(self, x: Any, n: Any, side: int) -> Any | None:
+        """An array whose columns (side 1) or rows (side 0) are all equal, with n of them; None if they aren't known to be."""
+        terms = self.terms
+        if not is_array(x):
+            return x
+        if x in terms.opaque:
+            return None
+        if isinstance(x, sp.OneMatrix):
+            return terms.ones(x.args[0], n) if side else terms.ones(n, x.args[1])
+        if isinstance(x, MatMul) and isinstance(x.args[-side], sp.OneMatrix):
+            ones = self.along(x.args[-side], n, side)
+            return terms.mul(*x.args[:-1], ones) if side else terms.mul(ones, *x.args[1:])
+        if not self.is_entrywise(x):
+            return None
+        parts = [self.along(a, n, side) for a in (x.operands if isinstance(x, MatrixFunction) else x.args)]
+        if any(a is None for a in parts):
+            return None
+        if isinstance(x, sp.HadamardProduct):
+            return terms.hadamard(*parts)
+        return terms.hpower(*parts) if isinstance(x, sp.HadamardPower) else terms.apply(op_name(x), *parts)
 
     def diagonal_sums(self, x: Any) -> Iterable[Any]:
         """diag(A' B)' = sum(A ⊙ B, 0) and diag(A B') = sum(A ⊙ B, 1), or the diagonal of each term."""
