@@ -76,7 +76,6 @@ class Entry(AtomicExpr):  # type: ignore[misc]
 
     is_commutative = True
     is_real = True
-    _diff_wrt = True        # sympy finds signs by monotony
 
     def __new__(cls, array: Basic) -> Any:
         made = Basic.__new__(cls)
@@ -92,6 +91,9 @@ class Entry(AtomicExpr):  # type: ignore[misc]
     @property
     def free_symbols(self) -> set[Basic]:
         return {self}
+
+    def _eval_is_polynomial(self, _: Any) -> bool:
+        return False        # else sympy looks for signs by its derivative and roots, for which it wants symbols
 
     def __getnewargs__(self) -> tuple[Basic]:
         return (self.array,)
