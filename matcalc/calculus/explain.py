@@ -40,13 +40,19 @@ def steps(result: Any) -> list[tuple[str, str, str]]:
 
     out: list[tuple[str, str, str]] = []
     nodes = lin.dependents(f, {x})
+    numbers: dict[Any, Any] = {}        # a product that is a number → the number
     for node in reversed(nodes):
         if node == x or len(out) >= STEPS:
             continue
         op, operands, value = view(terms, node)
+        if op == "tr" and terms.shape(operands[0])[0] == 1:
+            numbers[operands[0]] = node
+            continue
         moving = {i: differential(a) for i, a in enumerate(operands) if a in set(nodes)}
         after = lin.local(node, moving)
-        before = differential(node)
+        before = differential(numbers.get(node, node))
+        if node in numbers:
+            after = terms.trace(after)
         if show(before) != show(after):
             out.append((rule_name(result, op, operands, value, moving), show(before), show(after)))
     if result.kind in ("gradient", "jacobian", "hvp", "hessian", "quadratic"):
