@@ -14,6 +14,7 @@ from functools import cache
 from itertools import pairwise
 
 from matcalc.errors import LanguageError
+from matcalc.language.runs import Run
 from matcalc.language.syntax import Node
 from matcalc.language.tokens import LETTER_NAMES, Token, tokenize
 from matcalc.terms.operations import NAMES
@@ -138,10 +139,12 @@ class Names:
         self.elsewhere: frozenset[str] = frozenset()    # names without a bracket after them in the rest of the program
         self.notes: list[str] = []
         self.seen: dict[str, str] = {}
+        self.runs: dict[str, Run] = {}      # runs of letters in the last statement, and how they were split
 
     def run(self, tokens: Sequence[Token]) -> list[Token]:
         """The tokens of one statement with names put together."""
         tokens = [*tokens, Token("end", "", len(self.source), len(self.source))]
+        self.runs = {}
         self.bare = self.elsewhere | bare_names(tokens)
         out: list[Token] = []
         i = self.lead(tokens)
@@ -525,7 +528,14 @@ class Names:
         elif first.kind == "letter" or len(word) == 1 or word in LETTER_NAMES or word[1:].isdigit():
             self.letter(first, word, marks, end, call and self.beside(end, following.start), comma, out, following)
         else:
+            count = len(out)
             self.split(first, word, marks, end, call and self.beside(end, following.start), comma, out)
+            if all(t.kind == "name" for t in out[count:]):
+                before = count > 0 and (out[count - 1].kind == "name" or out[count - 1].text == ")") and out[count - 1].end < first.start
+                after = following.start > end and (following.kind in ("word", "letter") or following.text in ("(", "["))
+                _, *earlier = self.runs.get(whole, Run(()))
+                found = (before, after, following.text in ("'", "^"))
+                self.runs[whole] = Run(tuple(t.text for t in out[count:]), *(a or b for a, b in zip(found, earlier, strict=True)))
 
     def beside(self, end: int, start: int) -> bool:
         """Whether nothing stands between, or only what gives a bracket of LaTeX its size."""
