@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from matcalc.errors import LanguageError
+from matcalc.language.entries import translated
 from matcalc.language.exact import check_numbers
 from matcalc.language.grammar import Expression
 from matcalc.language.guess import Guess
@@ -196,8 +197,10 @@ class _Program:
                 definitions.append((fresh, let))
         assert root is not None
         check_numbers(root, self.source)
+        done, root, entries = translated(definitions, root, self.source, known)
+        all_notes += [entries] if entries else []
         said = tuple(dict.fromkeys([*all_notes, *names.notes]))
-        return Parsed(root, self.source, self.syntax, said, tuple(declarations), tuple(definitions))
+        return Parsed(root, self.source, self.syntax, said, tuple(declarations), done)
 
     def named(self, rights: Sequence[Sequence[Token]], lefts: Sequence[str | None], known: frozenset[str],
               made: frozenset[str]) -> tuple[Names, list[list[Token]], frozenset[str]]:
