@@ -6,7 +6,8 @@ is translated as a whole or refused with a reason; a bound that was given has to
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -91,7 +92,7 @@ def translated(definitions: Sequence[tuple[str, Node]], root: Node, source: str,
                 place = entry or next(n for name, n in own.items() if name in arrays)
                 raise LanguageError("unsupported-notation", f"this sum is no product of matrices: {why}", source=source,
                                     span=place.span, hint=HINT) from None
-        body = renewed(body, {**new, **made})
+        body = renewed(body, ChainMap(made, new))
         if at == len(definitions):
             root = body
         else:
@@ -100,9 +101,9 @@ def translated(definitions: Sequence[tuple[str, Node]], root: Node, source: str,
     return tuple((name, new[let]) for name, let in definitions), root, note_of(said)
 
 
-def renewed(root: Node, made: Mapping[Node, Node]) -> Node:
+def renewed(root: Node, made: MutableMapping[Node, Node]) -> Node:
     """A tree with other nodes in place of some."""
-    done = dict(made)
+    done = ChainMap({}, made)
     for n in postorder([root], lambda n: () if n in made else inside(n)):
         if n not in done:
             args = n.args if n.op == "let" else tuple(done[a] for a in n.args)
@@ -160,7 +161,7 @@ class Translation:
     """One sum with all that stands below it."""
 
     def __init__(self, node: Node, known: Collection[str], lets: Mapping[str, Node], said: dict[str, str],
-                 new: Mapping[Node, Node]) -> None:
+                 new: MutableMapping[Node, Node]) -> None:
         self.root, self.known, self.lets, self.said, self.new = node, known, lets, said, new
         self.entries: dict[str, str] = {}
         self.extent: dict[str, Node] = {}       # how far an index goes, by an entry that has it

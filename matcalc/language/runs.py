@@ -41,7 +41,7 @@ def one_names(statements: Sequence[tuple[str | None, Mapping[str, Run]]], declar
         begin.setdefault(run.pieces[0], set()).add(word)
     circular: dict[str, set[str]] = {}
     spaced: set[str] = set()
-    heads = {name[:-len(d)] for name in known for d in place if name.endswith(d) and name != d}
+    heads = {name[:cut] for name in known for cut in range(1, len(name)) if name[cut:] in place}
     tails: set[str] = set()
     for k, name, word, run in every:
         around = {name} & set(run.pieces) or {p for p in run.pieces if run.after and place.get(p, -1) > k}
