@@ -81,6 +81,7 @@ def test_what_was_read_as_an_entry_is_said() -> None:
     ("sum(i=2..n, sum(j=1..n, A_ij))", None, "unsupported-notation", "i does not go from 1 to a size"),
     ("Σ_{i,j} A_ij X_i", None, "unsupported-notation", "X_i is no entry of a vector"),
     ("Σ_{i,j,k} exp(A_ij + B_jk)", None, "unsupported-notation", "a matrix has two"),
+    ("Σ_j C_ij A_j", None, "unsupported-notation", "not both indices of C_ij are summed over"),
     (r"\sum_{i,j,k} A_{ij}", None, "unsupported-notation", "k has no bound"),
     ("sum(i=1..n, sum(j=1..n, A_ij x_i x_j))", "A: m×m, x: m", "shape-mismatch", "the sum goes to n"),
     ("z = A B; Σ_{i,j} S_ij z_i", None, "shape-mismatch", "an entry with one index is one of a column"),

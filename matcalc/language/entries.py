@@ -23,6 +23,10 @@ class Untranslatable(Exception):
     """Why a sum has no such form."""
 
 
+class Partial(Untranslatable):
+    """An entry of which one index is summed over and the other one is not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Array:
     """A column with one index, or a matrix with the indices of its rows and columns."""
@@ -87,11 +91,11 @@ def translated(definitions: Sequence[tuple[str, Node]], root: Node, source: str,
             try:
                 made[node] = Translation(node, known, lets, said, new).total()
             except Untranslatable as why:
-                if entry is None and own.keys().isdisjoint(arrays):
+                if entry is None and own.keys().isdisjoint(arrays) and not isinstance(why, Partial):
                     continue
-                place = entry or next(n for name, n in own.items() if name in arrays)
-                raise LanguageError("unsupported-notation", f"this sum is no product of matrices: {why}", source=source,
-                                    span=place.span, hint=HINT) from None
+                place = entry or next(iter(own.values()))
+                raise LanguageError("unsupported-notation", f"this sum is no product of matrices: {why}", source=source, span=place.span,
+                                    hint="write the column of these sums as a product, such as `A x`" if isinstance(why, Partial) else HINT) from None
         body = renewed(body, ChainMap(made, new))
         if at == len(definitions):
             root = body
@@ -199,7 +203,7 @@ class Translation:
             raise Untranslatable(f"{name} is declared as one of a family")
         below = name.rpartition("_")[2]
         if not letters and len(below) == 2 and below.isalpha() and name not in self.known and not self.bounds.keys().isdisjoint(below):
-            raise Untranslatable(f"not both indices of {name} are summed over")
+            raise Partial(f"not both indices of {name} are summed over")
         return letters
 
     # ---- the parts of a summand ----
