@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from matcalc.errors import DeclarationError, MatcalcError, ShapeError, UndefinedError, UnsupportedError
 from matcalc.language.declare import Declaration, canonical_name, convention, parse_assumptions, parse_shapes
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matcalc.numerics.check import Check
     from matcalc.terms.build import Terms
 
+Made = TypeVar("Made")
 Shapes = str | Mapping[str, str] | Iterable[str] | None
 # properties that say how entries hang together: taken as free, a variable loses them while it is differentiated
 ZEROED = frozenset({"diagonal", "lower", "upper"})
@@ -368,22 +369,27 @@ def ask(expr: Any, wrt: str, shapes: Shapes, assume: Iterable[str], syntax: str,
         declared = parse_shapes(parsed.declarations) | declared
     assumed = parse_assumptions(assume, known=known, syntax=syntax)
     scalar_by = name if kind in (None, "gradient", "hessian", "hvp", "quadratic") and upstream is None else None
-    notes: list[str] = list(parsed.notes)
     way = declared.get(canonical_name(along)) if along else None
     if way is not None and name not in declared and way.name != name:
         declared = {**declared, name: replace(way, name=name, properties=frozenset(), declared=False, why=f"the shape of the direction {way.name}")}
-    try:
-        typed = infer(parsed, declared, assumed, scalar_by=scalar_by)
-        if kind in SCALAR_KINDS and typed.shape[typed.root] != NUMBER:
-            typed = number_if_possible(parsed, declared, assumed, name, second) or typed
-    except ShapeError as error:
-        if name in declared or convention(name) != "matrix":
-            raise
-        try:        # the variable may be a vector although it's a capital letter
-            typed = infer(parsed, declared, assumed, scalar_by=scalar_by, kinds={name: "vector"})
-        except MatcalcError:
-            raise error from None
-        notes.append(f"{name} was read as a column vector: as a matrix it does not fit; settle it with --shape \"{name}: …\"")
+
+    def typing(parsed: Parsed) -> tuple[Typed, list[str]]:
+        try:
+            typed = infer(parsed, declared, assumed, scalar_by=scalar_by)
+            if kind in SCALAR_KINDS and typed.shape[typed.root] != NUMBER:
+                typed = number_if_possible(parsed, declared, assumed, name, second) or typed
+            return typed, list(parsed.notes)
+        except ShapeError as error:
+            if name in declared or convention(name) != "matrix":
+                raise
+            try:        # the variable may be a vector although it's a capital letter
+                typed = infer(parsed, declared, assumed, scalar_by=scalar_by, kinds={name: "vector"})
+            except MatcalcError:
+                raise error from None
+            said = f"{name} was read as a column vector: as a matrix it does not fit; settle it with --shape \"{name}: …\""
+            return typed, [*parsed.notes, said]
+
+    parsed, (typed, notes) = fitting(parsed, lambda: parse_text(parsed.source, known=known, syntax=syntax, linear=maps(linear), whole=True), typing)
     if upstream is not None:
         typed = with_upstream(parsed, typed, upstream, declared, assumed, known, syntax)
     notes += [n for n in typed.notes if n not in notes]
@@ -394,6 +400,20 @@ def ask(expr: Any, wrt: str, shapes: Shapes, assume: Iterable[str], syntax: str,
             typed = with_absent(typed, variable)
             notes.append(f"{variable} does not occur in the expression, so the derivative is zero")
     return Question(typed, name, transposed, properties(typed), tuple(notes), second, rest)
+
+
+def fitting(parsed: Parsed, whole: Callable[[], Parsed], typing: Callable[[Parsed], Made]) -> tuple[Parsed, Made]:
+    """What was read, and what typing makes of it; a program in which products of letters don't fit is read with `whole` names."""
+    try:
+        return parsed, typing(parsed)
+    except ShapeError as error:
+        if not parsed.definitions:
+            raise
+        try:
+            other = whole()
+            return other, typing(other)
+        except MatcalcError:
+            raise error from None
 
 
 def number_if_possible(parsed: Parsed, declared: Mapping[str, Declaration], assumed: Any, name: str, second: str | None) -> Typed | None:

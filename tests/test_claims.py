@@ -213,7 +213,33 @@ def test_equality_is_decided_with_a_counterexample_of_small_integers() -> None:
     assert equal("1e9 x' x + y' y - 1e9 x' x", "y' y")
 
 
+@pytest.mark.parametrize(("claim", "reason"), [
+    ("2 P*(P(X) - B)", ""), ("2 P*(P(X)) - 2 P*(B)", ""), ("P*(P(X) - B)", "a factor 2 is missing"),
+    ("2 P*(B - P(X))", "the sign is wrong: your answer is minus the derivative"),
+    ("2 P(P(X) - B)", "the shapes in your answer don't fit: P is applied to p×q here, and to m×n elsewhere"),
+])
+def test_a_claim_may_be_about_a_linear_map(claim: str, reason: str) -> None:
+    verdict = check("‖P(X) − B‖²", "X", claim, linear="P")
+    assert verdict.ok == (not reason)
+    assert verdict.reasons[:1] == ((reason,) if reason else ())
+
+
+def test_a_map_is_moved_over_as_its_adjoint_only() -> None:
+    assert equal("⟨A, P(X)⟩", "⟨P*(A), X⟩", linear="P")
+    assert equal("P(2 X + Y)", "2 P(X) + P(Y)", linear="P")
+    assert not equal("⟨A, P(X)⟩", "⟨P(A), X⟩", "A, X: m×n", linear="P")
+    assert not equal("P(A X)", "A P(X)", linear="P")
+
+
 # ---- the command ----
+
+def test_the_command_takes_linear_maps(capsys: pytest.CaptureFixture[str]) -> None:
+    question = ["check", "‖P(X)‖²", "--wrt", "X", "--linear", "P", "--claim"]
+    assert run([*question, "2 P*(P(X))"]) == 0
+    assert run([*question, "2 P(X)"]) == 1
+    assert run(["check", "--equal", "⟨A, P(X)⟩", "⟨P*(A), X⟩", "--linear", "P"]) == 0
+    capsys.readouterr()
+
 
 def test_the_verdict_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", "x' A x", "--wrt", "x", "--claim", "2 A x"]) == 1

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import matcalc
+from matcalc.cli import run
 from matcalc.errors import DeclarationError, MatcalcError, UnsupportedError
 from matcalc.output.code import callable_of, generate, target_name
 
@@ -424,6 +425,27 @@ def test_unknown_functions_come_in_as_functions() -> None:
     assert near(entrywise(A=A, x=x, dg=np.cos), np.cos(A @ x)[:, None] * A)
     with pytest.raises(MatcalcError, match="grad_f is missing"):
         f(A=A, x=x, b=b, f=np.sum)
+
+
+def test_a_linear_map_comes_in_with_its_adjoint(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["code", "‖P(X) − B‖²", "--wrt", "X", "--linear", "P"]) == 0
+    source = capsys.readouterr().out
+    assert "P: a linear map, P_adj: the adjoint of P." in source
+    rng = np.random.default_rng(0)
+    L, R, X, B, D = (rng.normal(size=s) for s in ((4, 3), (2, 5), (3, 2), (4, 5), (3, 2)))
+
+    def loss(X: Any) -> Any:
+        return ((L @ X @ R - B) ** 2).sum()
+
+    value, gradient = compiled(source)(X=X, B=B, P=lambda V: L @ V @ R, P_adj=lambda V: L.T @ V @ R.T)
+    assert near(value, loss(X))
+    slope = (loss(X + 1e-5 * D) - loss(X - 1e-5 * D)) / 2e-5
+    assert abs((gradient * D).sum() - slope) < 1e-6 * abs(slope)
+
+
+def test_a_linear_map_comes_in_with_its_adjoint_where_gradients_share_a_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["code", "‖P(X) − B‖²", "--wrt", "X,B", "--linear", "P"]) == 0
+    assert "P_adj" in capsys.readouterr().out
 
 
 def test_constants_of_any_function_have_a_value() -> None:

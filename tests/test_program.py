@@ -216,6 +216,61 @@ def test_what_cannot_be_stacked_is_said(text: str) -> None:
     assert error.value.code in ("not-stackable", "nothing-to-stack")
 
 
+# ---- names of several letters ----
+
+GRU = """z = sigmoid(W_z x + U_z h + b_z); r = sigmoid(W_r x + U_r h + b_r); n = tanh(W_h x + U_h (r .* h) + b_h)
+hn = (1 - z) .* n + z .* h; 1/2 ‖hn − y‖²"""
+LSTM = """f = σ(W_f x + U_f h + b_f); i = σ(W_i x + U_i h + b_i); o = σ(W_o x + U_o h + b_o); g = tanh(W_c x + U_c h + b_c)
+c = f .* c_0 + i .* g; hn = o .* tanh(c); y' hn"""
+FORGET = "f = σ(W_f x + b_f); c = f .* c_0 + (1 - f) .* g; 1/2 ‖c − y‖²"
+STACKED = "f = σ(W_f [h; x] + b_f); i = σ(W_i [h; x] + b_i); g = tanh(W_g [h; x] + b_g); c = f .* c_0 + i .* g; sum(c)"
+TIMED = """f_t = σ(W_f x_t + U_f h_p + b_f); i_t = σ(W_i x_t + U_i h_p + b_i); g_t = tanh(W_g x_t + U_g h_p + b_g)
+c_t = f_t .* c_p + i_t .* g_t; sum(c_t)"""
+ELMAN = "h = tanh(W_xh x + W_hh h_0 + b_h); y = W_hy h + b_y; 1/2 ‖y − t‖²"
+UNROLLED = "h_1 = tanh(W_x x_1 + W_h h_0 + b); h_2 = tanh(W_x x_2 + W_h h_1 + b); 1/2 ‖h_2 − y‖²"
+ATTENTION = "Q = X W_q; K = X W_k; V = X W_v; A = softmax(Q K' / sqrt(d), 1); O = A V; 1/2 ‖O − Y‖²"
+
+
+@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize(("program", "names"), [
+    (GRU, "W_z, U_z, b_z, W_h, U_h, x, h"), (LSTM, "W_f, U_i, b_o, W_c, x, c_0"), (FORGET, "W_f, b_f, g, c_0"), (STACKED, "W_f, b_i, x"),
+    (TIMED, "W_f, U_g, b_i, x_t, c_p"), (ELMAN, "W_xh, W_hh, b_h, x"), (UNROLLED, "W_x, W_h, x_1, b"), (ATTENTION, "X, W_q, W_v"),
+])
+def test_names_that_the_products_of_their_letters_cannot_be_are_names(program: str, names: str, asked: bool) -> None:
+    glued = program.replace("_", "")
+    wanted = backprop(program, wrt=names)
+    passed = backprop(glued, wrt=names.replace("_", "")) if asked else backprop(glued)      # those asked for are names anyway
+    for name in names.split(", "):
+        plain = name.replace("_", "")
+        if asked or plain in passed.shapes:
+            assert sorted(passed[plain].text) == sorted(wanted[name].text.replace("_", "")), name       # factors in another order
+    assert set(passed.shapes) == {name.replace("_", "") for name in wanted.shapes}
+    assert passed.check().ok
+    assert asked or any("read as one name" in note for note in passed.notes)
+
+
+@pytest.mark.parametrize(("program", "wrt", "answer"), [
+    ("h = tanh(Wx + b); o = Vh + c; 1/2 ‖o − y‖²", "V", "(o - y) h'"),     # V h, as one writes it
+    ("r = Ax - b; s = Ay - c; r's", "x", "A' s"),
+    ("z = A x; l = y'Bz", "x", "A' B' y"),
+    ("z = sigmoid(A x + Bx); l = sum(z)", "B", "(z .* (1 - z)) x'"),       # x stands alone too
+])
+def test_products_of_letters_in_a_program_stay_products(program: str, wrt: str, answer: str) -> None:
+    passed = backprop(program)
+    assert not any("one name" in note for note in passed.notes)
+    assert passed.check().ok
+    assert matcalc.check(program, wrt, answer).ok
+
+
+def test_the_reading_of_a_name_is_said_and_the_hint_for_a_circle_works() -> None:
+    assert any("Uz, bz were each read as one name, not as products: z would be defined by itself" in note
+               for note in backprop("z = sigmoid(Wz x + Uz h + bz); sum(z)", wrt="Wz").notes)
+    with pytest.raises(matcalc.MatcalcError) as error:
+        backprop("u = Bv + a; v = Au; ‖u − v‖²", wrt="A")
+    assert error.value.hint == 'if Bv is one name, declare it: --shape "Bv: …"'
+    assert backprop("u = Bv + a; v = Au; ‖u − v‖²", wrt="A", shapes="Bv: n").check().ok
+
+
 # ---- what can't be used ----
 
 def test_a_variable_that_is_absent_has_gradient_zero_and_a_warning() -> None:

@@ -415,6 +415,15 @@ def test_the_command_says_no_where_there_is_no_closed_form(capsys: pytest.Captur
     assert capsys.readouterr().out == "A' softmax(A x) - b = 0\n"
 
 
+def test_an_equation_may_have_a_linear_map(capsys: pytest.CaptureFixture[str]) -> None:
+    assert solve("‖P(A) − t B‖²", "t", "t: scalar", linear="P").text == "sum(P(A) .* B) / ||B||^2"
+    assert solve("‖X − P(B)‖²", "X", linear=["P"]).check().ok
+    assert run(["solve", "‖X − P(B)‖²", "--wrt", "X", "--linear", "P", "--to", "text"]) == 0
+    assert capsys.readouterr().out == "P(B)\n"
+    assert run(["solve", "‖P(X) − B‖²", "--wrt", "X", "--linear", "P", "--to", "text"]) == 1      # P need not be invertible
+    assert capsys.readouterr().out == "P*(P(X) - B) = 0\n"
+
+
 def test_the_command_writes_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["solve", "A X + X B = C", "--wrt", "X", "--to", "json"]) == 0
     made = json.loads(capsys.readouterr().out)

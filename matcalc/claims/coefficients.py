@@ -16,7 +16,7 @@ from matcalc import api
 from matcalc.claims.case import Case
 from matcalc.claims.edits import SUMS, Tree, distinct, number, size, summands, times
 from matcalc.claims.points import close
-from matcalc.claims.reading import declarations
+from matcalc.claims.reading import declarations, linear_maps
 from matcalc.errors import MatcalcError
 from matcalc.language.infer import infer
 from matcalc.language.parser import parse
@@ -135,7 +135,7 @@ def trees(case: Case) -> list[Node]:
     if case.result is not None:
         try:
             declared = declarations(case.question)
-            parsed = parse(case.result.text, known=api.known_names(declared) | set(case.question.typed.sizes))
+            parsed = parse(case.result.text, known=api.known_names(declared) | set(case.question.typed.sizes), linear=linear_maps(case.question))
             found.insert(0, infer(parsed, declared, like=case.claim.wanted).root)
         except MatcalcError:
             pass

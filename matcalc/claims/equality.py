@@ -36,7 +36,7 @@ class Equality:
 
 
 def equal(left: str, right: str, shapes: api.Shapes = None, *, assume: Iterable[str] = (), syntax: str = "auto",
-          seed: int = 0) -> Equality:
+          seed: int = 0, linear: Iterable[str] | str = ()) -> Equality:
     """Are two expressions equal wherever both have a value?
 
     >>> bool(equal("tr(A B)", "tr(B A)")), bool(equal("tr(A B C)", "tr(A C B)", "A: n×n, B: n×n, C: n×n"))
@@ -45,7 +45,7 @@ def equal(left: str, right: str, shapes: api.Shapes = None, *, assume: Iterable[
     from matcalc.numerics.check import agree
     from matcalc.terms.build import Terms
 
-    first, second = both(left, right, shapes, assume, syntax)
+    first, second = both(left, right, shapes, assume, syntax, linear)
     verdict = agree(first, second, seed=seed)
     if not verdict.ok and not verdict.trials:
         raise UnsupportedError("no-sample", f"this can't be judged: {verdict.reason}")
@@ -61,11 +61,13 @@ def equal(left: str, right: str, shapes: api.Shapes = None, *, assume: Iterable[
     return Equality(False, False, verdict.reason, first, second, verdict.trials, example)
 
 
-def both(left: str, right: str, shapes: api.Shapes, assume: Iterable[str], syntax: str) -> tuple[Typed, Typed]:
+def both(left: str, right: str, shapes: api.Shapes, assume: Iterable[str], syntax: str,
+         linear: Iterable[str] | str = ()) -> tuple[Typed, Typed]:
     """Two expressions in the same symbols, typed; each may say something about the shapes of the other."""
     declared = parse_shapes(shapes)
     known = api.known_names(declared)
-    a, b = parse(left, known=known, syntax=syntax), parse(right, known=known, syntax=syntax)
+    maps = api.maps(linear)
+    a, b = (parse(text, known=known, syntax=syntax, linear=maps) for text in (left, right))
     assumed = parse_assumptions(assume, known=known, syntax=syntax)
     if not (a.definitions or b.definitions or a.declarations or b.declarations):
         with suppress(ShapeError, DeclarationError):    # shapes that differ, or don't fit at all: each is typed by itself

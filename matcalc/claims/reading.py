@@ -57,6 +57,12 @@ def declarations(question: Question) -> dict[str, Declaration]:
     return {**question.typed.unused, **question.typed.symbols}
 
 
+def linear_maps(question: Question) -> frozenset[str]:
+    """The names of the linear maps that the question uses."""
+    return frozenset(n.value[0].removeprefix("L:").rstrip("*") for n in postorder([question.typed.root], lambda n: n.args)
+                     if n.op == "unknown" and n.value[0].startswith("L:"))
+
+
 def wanted_shape(question: Question, kind: str) -> Shape:
     """The shape of a derivative in the mixed layout."""
     f, x = question.typed.shape[question.typed.root], question.declaration(question.wrt).shape
@@ -113,7 +119,7 @@ def read_claim(text: str, question: Question, program: Parsed, kind: str, syntax
     for f in functions:     # f'(t) is the derivative of f, not a vector transposed
         text = re.sub(rf"(?<![\w∇.]){re.escape(f)}'(?=\s*\()", f"∇{f}", text)
     functions |= {f"{d}_{f}" for f in functions for d in ("grad", "hess")}
-    parsed = with_definitions(parse(text, known=known, syntax=syntax, functions=functions), lets)
+    parsed = with_definitions(parse(text, known=known, syntax=syntax, functions=functions, linear=linear_maps(question)), lets)
     wanted = wanted_shape(question, kind)
     if parsed.root.op == "number" and parsed.root.value == 0 and not (wanted[0].is_one and wanted[1].is_one):
         parsed = replace(parsed, root=Node("zeros", (), wanted, parsed.root.span))

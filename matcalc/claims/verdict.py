@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from matcalc import api
 from matcalc.claims.equality import vanishes
-from matcalc.claims.reading import Claim, built, declarations, definitions, read_claim
+from matcalc.claims.reading import Claim, built, declarations, definitions, linear_maps, read_claim
 from matcalc.errors import DeclarationError, UnsupportedError
 from matcalc.language.declare import canonical_name, near
 from matcalc.language.infer import Typed
@@ -125,11 +125,12 @@ class Verdict:
 
 
 def check(expr: Any, wrt: str, claim: str, shapes: api.Shapes = None, *, assume: Iterable[str] = (), kind: str | None = None,
-          constrained: bool = False, syntax: str = "auto", rules: Any = None, seed: int = 0) -> Verdict:
+          constrained: bool = False, syntax: str = "auto", rules: Any = None, seed: int = 0,
+          linear: Iterable[str] | str = ()) -> Verdict:
     """Is a hand-derived derivative right, and if not, what is wrong with it?
 
-    expr, wrt, shapes, assume, kind, constrained   as for `derive`
-    claim                                          in any spelling; names that a program defines may be used
+    expr, wrt, shapes, assume, kind, constrained, linear   as for `derive`
+    claim                                                  in any spelling; names that a program defines may be used
 
     Raises LanguageError or DeclarationError if the claim can't be read, and what `derive` raises for the question.
 
@@ -142,11 +143,11 @@ def check(expr: Any, wrt: str, claim: str, shapes: api.Shapes = None, *, assume:
     if kind is not None and kind not in api.KINDS:
         raise DeclarationError("unknown-kind", f"unknown kind `{kind}`", hint=near(kind, api.KINDS) or ", ".join(api.KINDS))
     book = load_user_rules(rules) if isinstance(rules, str) else rules or rule_book()
-    question = api.ask(expr, wrt, shapes, tuple(assume), syntax, kind=kind)
+    question = api.ask(expr, wrt, shapes, tuple(assume), syntax, kind=kind, linear=linear)
     result, why = derived(question, kind, book, constrained, seed)
     asked = kind_of(question, kind) if result is None else result.kind
     question = with_direction(question, asked)
-    program = parse(question.typed.source, known=api.known_names(declarations(question)), syntax=syntax)
+    program = parse(question.typed.source, known=api.known_names(declarations(question)), syntax=syntax, linear=linear_maps(question))
     read = read_claim(claim, question, program, asked, syntax)
     case, notes = on_trial(read, program, result, book, asked, constrained, seed)
     return judged(case, (*notes, f"matcalc can't derive this ({why}), so numeric differences decided") if why else notes, start)

@@ -52,7 +52,7 @@ class Asked(Options):
         help="gradient, jacobian, derivative, hessian, differential, hvp or quadratic; by the shapes if not given.")] = ""
 
 
-OPTIONS = ("question", "wrt", "claim", "equal", "shape", "assume", "kind", "constrained", "rules", "syntax",
+OPTIONS = ("question", "wrt", "claim", "equal", "shape", "assume", "linear", "kind", "constrained", "rules", "syntax",
            "to", "steps", "seed", "jobs", "out")
 
 
@@ -121,7 +121,7 @@ def _guarded(asked: Asked, name: str, claim: str, text: str) -> int:
 
         start = time.perf_counter()
         verdict = claims.check(text, name, claim, asked.shape, assume=asked.assume, kind=asked.kind or None,
-                               constrained=asked.constrained, syntax=asked.syntax, rules=asked.rules or None, seed=asked.seed)
+                               constrained=asked.constrained, syntax=asked.syntax, rules=asked.rules or None, seed=asked.seed, linear=asked.linear)
         seconds = time.perf_counter() - start
         if asked.to is Form.json:
             write(json.dumps(record_of(verdict, seconds=seconds, steps=asked.steps)))
@@ -274,7 +274,7 @@ def _equal(asked: Asked) -> int:
 
     start = time.perf_counter()
     left, right = map(read, asked.equal)
-    found = claims.equal(left, right, asked.shape, assume=asked.assume, syntax=asked.syntax, seed=asked.seed)
+    found = claims.equal(left, right, asked.shape, assume=asked.assume, syntax=asked.syntax, seed=asked.seed, linear=asked.linear)
     seconds = time.perf_counter() - start
     if asked.to is Form.json:
         values = {name: value.tolist() for name, value in found.counterexample.items()}

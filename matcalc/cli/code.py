@@ -60,6 +60,7 @@ class CodeOptions(Options):
     "along",
     "shape",
     "assume",
+    "linear",
     "constrained",
     "rules",
     "syntax",
@@ -92,6 +93,7 @@ def code(asked: CodeOptions) -> int:
             syntax=asked.syntax,
             rules=asked.rules or None,
             seed=asked.seed,
+            linear=asked.linear,
         )
     else:
         result = matcalc.derive(
@@ -105,6 +107,7 @@ def code(asked: CodeOptions) -> int:
             syntax=asked.syntax,
             rules=asked.rules or None,
             seed=asked.seed,
+            linear=asked.linear,
         )
     source = generate(result, target, asked.part.value, sizes, asked.check, asked.function or None)
     failed = not asked.no_check and result.check().status == "failed"

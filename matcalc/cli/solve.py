@@ -44,6 +44,7 @@ class Solving(Options):
     "wrt",
     "shape",
     "assume",
+    "linear",
     "subject_to",
     "syntax",
     "to",
@@ -79,7 +80,8 @@ def _answer(asked: Solving, name: str) -> int:
     text = read(asked.expr)
     start = time.perf_counter()
     answer = solution_of(
-        text, name, asked.shape, assume=asked.assume, subject_to=asked.subject_to, syntax=asked.syntax, seed=asked.seed
+        text, name, asked.shape, assume=asked.assume, subject_to=asked.subject_to, syntax=asked.syntax, seed=asked.seed,
+        linear=asked.linear,
     )
     check: Any = report.UNCHECKED if asked.no_check else answer.check()
     seconds = time.perf_counter() - start

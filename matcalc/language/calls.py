@@ -426,6 +426,7 @@ class Calls(Cursor):
         """`Σ_{i=1}^{n} body`: the body reaches to the next plus or minus."""
         self.i = self.i + 1 if at is None else at
         index: Token | None = None
+        more: list[str] = []        # the other indices of Σ_{i,j}
         lower: Node = Node("number", (), Fraction(1), (token.start, token.end))
         upper: Node | None = None
         for _ in range(2):
@@ -439,7 +440,13 @@ class Calls(Cursor):
                 if index.kind != "name":
                     self.unexpected(index, "the index of the sum is expected")
                 self.i += 1
+                while not braced and self.tokens[self.i].kind == "name" and self.tokens[self.i].start == self.tokens[self.i - 1].end:
+                    more.append(self.tokens[self.i].text)       # Σ_ij
+                    self.i += 1
                 if braced:
+                    while self.next_index():
+                        more.append(self.tokens[self.i].text)
+                        self.i += 1
                     if self.at("="):
                         self.i += 1
                         lower = self.expression(0)
@@ -448,13 +455,14 @@ class Calls(Cursor):
                         upper = self.expression(0)
                     if not self.at(CLOSERS[opener.text]) and self.tokens[self.i].kind == "op":
                         sign = self.tokens[self.i]
-                        self.fail("unsupported-notation", "a sum goes over one index, from a bound to a bound", (sign.start, sign.end),
+                        self.fail("unsupported-notation", "a sum goes over indices, from a bound to a bound", (sign.start, sign.end),
                                   None if sign.text != "," else "write one sum for each index, as in `sum(i=1..m, sum(j=1..n, x_i' y_j))`")
                     self.expect(CLOSERS[opener.text])
             elif now.kind == "sub" and index is None:
                 self.i += 1
                 name, _, first = now.text.partition("=")
-                index = Token("name", name, now.start, now.end)
+                more += name[1:] if name.isalpha() else ""
+                index = Token("name", name[:1] if more else name, now.start, now.end)
                 if first.isdigit():
                     lower = Node("number", (), Fraction(int(first)), (now.start, now.end))
                 elif first:
@@ -478,26 +486,39 @@ class Calls(Cursor):
                 upper = self.superscript(now)[1]
         if index is None:
             self.fail("unexpected-token", "the sum has no index: write `sum(i=1..n, …)`", (token.start, token.end))
+        given = upper is not None
         if upper is None:
             upper = Node("symbol", (), self.fresh_bound(), (token.start, token.end))
         if self.tokens[self.i].kind == "end":
             self.fail("unexpected-end", "there is nothing to sum", (token.start, token.end))
-        self.indices.append(index.text)
+        names = [index.text, *more]
+        uppers = [upper, *(upper if given else Node("symbol", (), self.fresh_bound(), upper.span) for _ in more)]
+        self.indices += names
         body = self.expression(UNARY)
-        self.single_indices(body)
-        self.indices.pop()
-        return make("sumover", (lower, upper, body), (token.start, body.span[1]), index.text)
+        self.unshifted(body)
+        del self.indices[-len(names):]
+        for name, high in reversed(list(zip(names, uppers, strict=True))):
+            body = make("sumover", (lower, high, body), (token.start, body.span[1]), name)
+        return body
 
-    def single_indices(self, body: Node) -> None:
-        """Members of families have one index: `a_ij` and `x_{i-1}` can't be told from other names."""
+    def next_index(self) -> bool:
+        """Whether another index follows, as in `i, j` or `ij`; the comma is passed over."""
+        comma = self.at(",")
+        following = self.tokens[self.i + comma]
+        if following.kind != "name" or len(following.text) > 1:
+            return False
+        self.i += comma
+        return True
+
+    def unshifted(self, body: Node) -> None:
+        """Members of families stand as they are: `x_{i-1}` can't be told from other names."""
         for node in postorder([body], lambda n: n.args):
             if node.op != "symbol" or node.value in self.known:
                 continue
             _, mark, index = node.value.rpartition("_")
             shifted = re.fullmatch(r"(\w)[pm]\d+", index)
-            if mark and len(index) > 1 and (all(c in self.indices for c in index) or (shifted and shifted[1] in self.indices)):
-                self.fail("unsupported-notation", "a member of a sum has one index" + (", as it stands below the sum" if shifted else ""),
-                          node.span, None if shifted else "write the double sum as a product of matrices, such as `x' A x`")
+            if mark and shifted and shifted[1] in self.indices:
+                self.fail("unsupported-notation", "a member of a sum has one index, as it stands below the sum", node.span)
 
     def fresh_bound(self) -> str:
         """The bound of a sum that names none: n, N or m if the text has it, else n."""

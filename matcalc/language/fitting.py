@@ -84,6 +84,8 @@ class Context:
             if node.op in MAKERS:
                 for size in self.sizes_of(node):
                     names.update(size.names)
+            elif node.op == "sized":
+                names.update(name for size in node.value if size is not None for name in size_of(size, node).names)
             elif node.op == "sumover":
                 bounds = [n.value for n in postorder(node.args[:2], children) if n.op == "symbol"]
                 self.indices[node.value] = name_size(node.args[1].value) if node.args[1].op == "symbol" else None
@@ -412,6 +414,16 @@ class Pass:
             total_cols = total_cols + (size or ONE)
         return total_rows, total_cols
 
+    def sized(self, node: Node, args: list[Shape]) -> Shape:
+        """An array whose entries are summed up to a bound."""
+        rows, cols = node.value
+        if cols is not None and size_of(cols, node).is_one and not args[0][1].is_one and not self.unify(ONE, args[0][1], node):
+            raise unfit("shape-mismatch", node, "an entry with one index is one of a column, and {0} has two axes", args, 0)
+        for bound, size in zip((rows, cols), args[0], strict=True):
+            if bound is not None and not self.unify(size_of(bound, node), size, node):
+                raise unfit("shape-mismatch", node, f"the sum goes to {size_of(bound, node)}, but here are the entries of {{0}}", args, 0)
+        return args[0]
+
     def sumover(self, node: Node, args: list[Shape]) -> Shape:
         for bound in (0, 1):
             if not is_number(args[bound]):
@@ -633,7 +645,8 @@ FORMS: dict[str, Callable[[Pass, Node, list[Shape]], Shape]] = {
     "mul": Pass.mul, "div": Pass.div, "power": Pass.power, "neg": Pass.same, "let": Pass.same, "d": Pass.same,
     "bars": Pass.bars, "norm": Pass.norm, "norm2": Pass.norm, "transpose": Pass.transpose, "norm1": Pass.vectornorm,
     "norminf": Pass.vectornorm, "pnorm": Pass.vectornorm, "inner": Pass.inner, "blocks": Pass.blocks,
-    "sumover": Pass.sumover, "sizeof": Pass.sizeof, "diag": Pass.diag, "root": Pass.root, "column": Pass.same, "unknown": Pass.unknown,
+    "sumover": Pass.sumover, "sized": Pass.sized,
+    "sizeof": Pass.sizeof, "diag": Pass.diag, "root": Pass.root, "column": Pass.same, "unknown": Pass.unknown,
     "unvec": Pass.unvec, "im2col": Pass.im2col, "col2im": Pass.col2im,
     "max": Pass.reduction, "min": Pass.reduction, "logsumexp": Pass.reduction, "var": Pass.reduction, "std": Pass.reduction,
 }

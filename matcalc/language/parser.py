@@ -11,9 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from matcalc.errors import LanguageError
+from matcalc.language.entries import translated
 from matcalc.language.exact import check_numbers
 from matcalc.language.grammar import Expression
 from matcalc.language.guess import Guess
+from matcalc.language.runs import Run, note_of, one_names
 from matcalc.language.spellings import SYNTAXES, respell
 from matcalc.language.spellings.plain import Names, bare_names, memberships
 from matcalc.language.spellings.prose import framed, unconstrained, unsigned
@@ -49,8 +51,12 @@ def parse(
     functions: Iterable[str] = (),
     linear: Iterable[str] = (),
     hint: bool = True,
+    whole: bool = False,
 ) -> Parsed:
-    """Read an expression or a program; `known` are the declared names, `functions` unknown functions, `linear` declared linear maps."""
+    """Read an expression or a program; `known` are the declared names, `functions` unknown functions, `linear` declared linear maps.
+
+    With `whole` each run of letters in a program is one name, never a product.
+    """
     if not isinstance(text, str):
         raise LanguageError("bad-input", f"an expression is text, not {type(text).__name__}")
     known = frozenset(known)
@@ -65,7 +71,7 @@ def parse(
             tokens = unconstrained(tokens, left_out)
         if used != "latex" and any(t.text == "∈" for t in tokens):
             tokens = memberships(tokens)
-        return _Program(text, tokens, known, rule, frozenset(functions), frozenset(linear), used).read((*notes, *left_out))
+        return _Program(text, tokens, known, rule, frozenset(functions), frozenset(linear), used, whole).read((*notes, *left_out))
     except RecursionError:
         raise LanguageError(
             "nesting-too-deep", f"more than {MAX_NESTING} commands are nested", span=(0, 1), source=text
@@ -124,10 +130,10 @@ class _Program:
 
     def __init__(
         self, source: str, tokens: list[Token], known: frozenset[str], rule: bool, functions: frozenset[str],
-        linear: frozenset[str], syntax: str
+        linear: frozenset[str], syntax: str, whole: bool
     ) -> None:
         self.source, self.tokens, self.known, self.rule = source, tokens, known, rule
-        self.functions, self.linear, self.syntax = functions, linear, syntax
+        self.functions, self.linear, self.syntax, self.whole = functions, linear, syntax, whole
 
     def read(self, notes: Sequence[str]) -> Parsed:
         statements, declarations = self.statements()
@@ -147,14 +153,13 @@ class _Program:
         made = {name: _parameters(statements[i][:cut], self.source) for i, (name, cut, _) in enumerate(lefts[:-1]) if name}
         made = {name: params for name, params in made.items() if params}  # f(x) = …, used as f(y)
         known = self.known | {name for name, _, _ in lefts if name and name not in made} | _declared(declarations) | self.linear
-        names = Names(known, self.source, self.functions | set(made), self.rule, self.linear)
-        names.elsewhere = frozenset().union(*(bare_names(statement[cut:]) for statement, (_, cut, _) in zip(statements, lefts, strict=True)))
         macros: dict[str, tuple[tuple[str, ...], Node]] = {}
         all_notes = list(notes)
         lets: dict[str, Node] = {}
         definitions: list[tuple[str, Node]] = []
         root: Node | None = None
-        bodies = [names.run(statement[cut:]) for statement, (_, cut, _) in zip(statements, lefts, strict=True)]
+        rights = [statement[cut:] for statement, (_, cut, _) in zip(statements, lefts, strict=True)]
+        names, bodies, known = self.named(rights, [None if name in made else name for name, _, _ in lefts], known, frozenset(made))
         for statement, body in zip(statements, bodies, strict=True):
             if len(body) > MAX_SIGNS:
                 raise LanguageError("text-too-long", f"an expression of {len(body):,} names and signs can't be read, at most {MAX_SIGNS:,} can",
@@ -192,8 +197,37 @@ class _Program:
                 definitions.append((fresh, let))
         assert root is not None
         check_numbers(root, self.source)
+        done, root, entries = translated(definitions, root, self.source, known)
+        all_notes += [entries] if entries else []
         said = tuple(dict.fromkeys([*all_notes, *names.notes]))
-        return Parsed(root, self.source, self.syntax, said, tuple(declarations), tuple(definitions))
+        return Parsed(root, self.source, self.syntax, said, tuple(declarations), done)
+
+    def named(self, rights: Sequence[Sequence[Token]], lefts: Sequence[str | None], known: frozenset[str],
+              made: frozenset[str]) -> tuple[Names, list[list[Token]], frozenset[str]]:
+        """The right sides with their names put together, and all names that are known then; runs that can't be products are names."""
+        elsewhere = frozenset().union(*map(bare_names, rights))
+
+        def run(known: frozenset[str]) -> tuple[Names, list[list[Token]], list[dict[str, Run]]]:
+            names = Names(known, self.source, self.functions | made, self.rule, self.linear)
+            names.elsewhere = elsewhere
+            bodies, runs = [], []
+            for right in rights:
+                bodies.append(names.run(right))
+                runs.append(names.runs)
+            return names, bodies, runs
+
+        names, bodies, runs = run(known)
+        if len(rights) == 1 or not any(runs):
+            return names, bodies, known
+        whole, circular = one_names(list(zip(lefts, runs, strict=True)), known, elsewhere)
+        if self.whole:
+            whole, circular = list(dict.fromkeys(word for found in runs for word in found)), []
+        if not whole:
+            return names, bodies, known
+        known |= set(whole)
+        names, bodies, _ = run(known)
+        names.note(note_of(whole, circular))
+        return names, bodies, known
 
     def statements(self) -> tuple[list[list[Token]], list[str]]:
         """The statements as token lists without their separators, and the texts of the declarations."""

@@ -516,6 +516,6 @@ REWRITES: dict[str, Rewrite] = {
     "bsub": _broadcast, "bmul": _broadcast, "bdiv": _broadcast,
     "hadamard": _broadcast, "quotient": _broadcast, "blocks": _blocks, "sum": _axis, "mean": _axis, "softmax": _axis,
     "max": _axis, "min": _axis, "logsumexp": _axis, "var": _axis, "std": _axis,
-    "sumover": _sumover, "diag": _diag, "root": _root, "column": _first, "sizeof": _sizeof,
+    "sumover": _sumover, "sized": _first, "diag": _diag, "root": _root, "column": _first, "sizeof": _sizeof,
     "exp": _exp, "log": _log, "pinv": _pinv,
 }

@@ -16,6 +16,7 @@ Syntactic forms beside the operations of `matcalc.terms.operations`:
     badd / bsub / bmul / bdiv         args: 2 (.+ .- and row/column broadcasts, made by parser/typing)
     bars     args: 1 (|·|; typing turns it into abs, det or norm)
     blocks   args: all entries, value: (rows, columns) of the block grid
+    sized    args: 1, value: (rows, columns), each a bound or None (an array over which a sum goes to this bound; gone after typing)
     sumover  args: (lower, upper, body), value: index name
     unknown  args: the arguments, value: (name, entrywise: bool)   an unknown function f(Y), f.(Y)
     let      value: name, args: 1     a named definition (a shared sub-expression keeps its name)

@@ -62,13 +62,17 @@ def read_program(text: str, wrt: Iterable[str] | str | None = None, shapes: api.
         raise DeclarationError("missing-variable", "differentiate by what? --wrt is missing", hint="add --wrt X")
     declared = parse_shapes(shapes)
     known = api.known_names(declared) | set(asked or ())
-    parsed = parse_text(text, known=known, syntax=syntax, linear=api.maps(linear))
-    parsed = ending(parsed)
-    in_order(parsed)
+
+    def reading(whole: bool = False) -> Parsed:
+        parsed = ending(parse_text(text, known=known, syntax=syntax, linear=api.maps(linear), whole=whole))
+        in_order(parsed)
+        return parsed
+
+    parsed = reading()
     if parsed.declarations:
         declared = parse_shapes(parsed.declarations) | declared
     assumed = parse_assumptions(assume, known=known, syntax=syntax)
-    typed = infer(parsed, declared, assumed)
+    parsed, typed = api.fitting(parsed, lambda: reading(whole=True), lambda p: infer(p, declared, assumed))
     number = all(size.is_one for size in typed.shape[typed.root])
     if upstream is not None:
         typed = api.with_upstream(parsed, typed, upstream, declared, assumed, known, syntax)
@@ -155,11 +159,26 @@ def in_order(parsed: Parsed) -> None:
                                 hint=f"call the new value {free_name(written, parsed)}")
         if cycle:
             raise LanguageError("cyclic-definition", f"{' and '.join(sorted(cycle))} are defined by each other", span=span,
-                                source=parsed.source, labels=tuple((first[other], "") for other in cycle if other != written))
+                                source=parsed.source, labels=tuple((first[other], "") for other in cycle if other != written),
+                                hint=one_name(parsed, set(cycle), [*bodies, parsed.root]))
         uses = (n.span for body in [*bodies, parsed.root] for n in named_in(body) if n.op == "symbol" and n.value == written)
         use = next(uses, span)
         raise LanguageError("used-before-definition", f"{written} is used before it is defined", span=use, source=parsed.source,
                             labels=((span, "defined only here"),), hint=f"move the definition of {written} up")
+
+
+def one_name(parsed: Parsed, circular: set[str], bodies: Iterable[Node]) -> str | None:
+    """The advice to declare a name such as `Av`, whose letters were read as the product A v, if that opens the circle."""
+    for node in (n for body in bodies for n in named_in(body) if n.op == "symbol" and n.value in circular):
+        word = next((m[0] for m in re.finditer(r"[^\W\d]\w*", parsed.source) if m.start() < node.span[0] < m.end()), "")
+        if not word:
+            continue
+        try:
+            in_order(parse_text(parsed.source, known={word}, syntax=parsed.syntax))
+        except LanguageError:
+            continue
+        return f'if {word} is one name, declare it: --shape "{word}: …"'
+    return None
 
 
 def named_in(body: Node) -> Iterator[Node]:

@@ -55,6 +55,7 @@ def solve(
     subject_to: Iterable[str] = (),
     syntax: str = "auto",
     seed: int = 0,
+    linear: Iterable[str] | str = (),
 ) -> Any:
     """Where a function is stationary by one of its variables, or the solution of an equation `F = G`, in closed form.
 
@@ -63,6 +64,7 @@ def solve(
 
     wrt           a name; several, "mu,Sigma" or a list, are solved for together (then a `Joint` comes back, else a `Solution`)
     subject_to    equations that the variable has to meet, "A x = b", "x' x = 1", "Q' Q = I"
+    linear        names of unknown linear maps, as for `derive`
 
     Where no closed form is known `.expr` is None and `.equation` is the equation in its simplest form.
     Raises a subclass of MatcalcError: LanguageError, ShapeError, DeclarationError, UnsupportedError.
@@ -72,7 +74,7 @@ def solve(
     names = list(dict.fromkeys(w.strip() for w in (wrt.split(",") if isinstance(wrt, str) else wrt) if w.strip()))
 
     def problem(name: str) -> Problem:
-        return structured(read(expr, name, shapes, assumed, given, syntax))
+        return structured(read(expr, name, shapes, assumed, given, syntax, linear))
 
     if len(names) > 1:
         from matcalc.solving.joint import joint

@@ -138,7 +138,8 @@ class Problem:
         return made
 
 
-def read(expr: Any, wrt: str, shapes: Any, assume: Iterable[str], subject_to: Iterable[str], syntax: str) -> Problem:
+def read(expr: Any, wrt: str, shapes: Any, assume: Iterable[str], subject_to: Iterable[str], syntax: str,
+         linear: Iterable[str] | str = ()) -> Problem:
     """Read a question; `F = G` is an equation, a number is to be made stationary."""
     assume, subject_to = list(assume), list(subject_to)
     text, equation, goal = expr, False, ""
@@ -148,7 +149,7 @@ def read(expr: Any, wrt: str, shapes: Any, assume: Iterable[str], subject_to: It
         text, equation = (text, False) if goal else as_difference(text)
     known = api.known_names(parse_shapes(shapes)) | {canonical_name(wrt)}
     given = len(parse_assumptions(assume, known=known, syntax=syntax))
-    question = api.ask(text, wrt, shapes, [*assume, *subject_to], syntax, kind=None if equation else "gradient")
+    question = api.ask(text, wrt, shapes, [*assume, *subject_to], syntax, kind=None if equation else "gradient", linear=linear)
     typed = question.typed
     constraints = []
     for a in typed.assumptions[given:]:

@@ -14,6 +14,7 @@ from functools import cache
 from itertools import pairwise
 
 from matcalc.errors import LanguageError
+from matcalc.language.runs import Run
 from matcalc.language.syntax import Node
 from matcalc.language.tokens import LETTER_NAMES, Token, tokenize
 from matcalc.terms.operations import NAMES
@@ -138,10 +139,13 @@ class Names:
         self.elsewhere: frozenset[str] = frozenset()    # names without a bracket after them in the rest of the program
         self.notes: list[str] = []
         self.seen: dict[str, str] = {}
+        self.summed: set[str] = set()       # letters below the sums of the last statement
+        self.runs: dict[str, Run] = {}      # runs of letters in the last statement, and how they were split
 
     def run(self, tokens: Sequence[Token]) -> list[Token]:
         """The tokens of one statement with names put together."""
         tokens = [*tokens, Token("end", "", len(self.source), len(self.source))]
+        self.runs, self.summed = {}, set()
         self.bare = self.elsewhere | bare_names(tokens)
         out: list[Token] = []
         i = self.lead(tokens)
@@ -278,6 +282,7 @@ class Names:
             return i
         if first.kind == "letter" and word == "Sigma" and self.is_sum(tokens, i, first):
             out.append(Token("op", "∑", first.start, end))
+            self.summed.update("".join(t.text for t in entries(tokens[i : i + 7])[1:2]))
             return i
         while True:  # accents, digits after a Greek letter, subscripts, layer superscripts
             token = tokens[i]
@@ -331,24 +336,35 @@ class Names:
                 return True
             index, i = after.text, i + 1
         elif after.text == "_" and tokens[i + 1].text == "{":
-            if i + 3 < len(tokens) and tokens[i + 3].text == "=":
-                return True
-            if i + 3 >= len(tokens) or tokens[i + 3].text != "}":
-                return False
-            index, i = tokens[i + 2].text, i + 4
+            close = next((j for j in range(i + 2, min(i + 9, len(tokens))) if tokens[j].text in ("}", "=")), len(tokens) - 1)
+            if tokens[close].text != "}":
+                return tokens[close].text == "="
+            index, i = "".join(t.text for t in tokens[i + 2 : close] if t.text != ","), close + 1
         elif after.text == "_":
             index, i = tokens[i + 1].text, i + 2
         else:
             return False
-        if len(index) != 1 or not index.islower() or f"Sigma_{index}" in self.known or i >= len(tokens):
+        if not index.islower() or not index.isalpha() or f"Sigma_{index}" in self.known or i >= len(tokens):
             return False
+        if len(index) > 1:      # Σ_{i,j} A_ij: entries with all of these indices
+            if set(index) <= self.summed:
+                return False        # an entry of Σ
+            below = {t.text for u, t in pairwise(entries(tokens[i - 1 : i + 200])) if t.kind == "sub" or u.text == "_"}
+            return set(index) == {c for letters in below if set(letters) <= set(index) for c in letters}
         if tokens[i].kind == "sup" or tokens[i].text in ("^", "'", ")", ",", "+", "-"):
             return False
         window = [*tokens[i : i + 200], tokens[-1], tokens[-1]]
         return any(
             (t.kind == "sub" and t.text == index) or (t.text == "_" and index in (u.text, v.text))
             for t, u, v in zip(window, window[1:], window[2:], strict=False)
-        )
+        ) or any((t.kind == "sub" or u.text == "_") and self.is_entry(index, t.text) for u, t in pairwise(entries(window)))
+
+    def is_entry(self, index: str, letters: str) -> bool:
+        """Whether `ij` below a name has the index i of a sum and that of another one, or twice the same."""
+        if len(letters) != 2 or index not in letters:
+            return False
+        other = letters.replace(index, "", 1)
+        return other == index or re.search(rf"(?:[Σ∑]|sum)_?(?:\{{\w?,?)?{other}\b|sum\({other}\s*=", self.source) is not None
 
     def subscript(self, tokens: Sequence[Token], i: int) -> tuple[str, int]:
         """The text of `_1`, `_F`, `_{12}` at i, and the index after it."""
@@ -525,7 +541,14 @@ class Names:
         elif first.kind == "letter" or len(word) == 1 or word in LETTER_NAMES or word[1:].isdigit():
             self.letter(first, word, marks, end, call and self.beside(end, following.start), comma, out, following)
         else:
+            count = len(out)
             self.split(first, word, marks, end, call and self.beside(end, following.start), comma, out)
+            if all(t.kind == "name" for t in out[count:]) and not (count and out[count - 1].text in ("_", "{")):
+                before = count > 0 and (out[count - 1].kind == "name" or out[count - 1].text == ")") and out[count - 1].end < first.start
+                after = following.start > end and (following.kind in ("word", "letter") or following.text in ("(", "["))
+                _, *earlier = self.runs.get(whole, Run(()))
+                found = (before, after, following.text in ("'", "^"))
+                self.runs[whole] = Run(tuple(t.text for t in out[count:]), *(a or b for a, b in zip(found, earlier, strict=True)))
 
     def beside(self, end: int, start: int) -> bool:
         """Whether nothing stands between, or only what gives a bracket of LaTeX its size."""
@@ -613,6 +636,22 @@ class Names:
     def note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
+
+
+def entries(tokens: Sequence[Token]) -> list[Token]:
+    """The tokens with a subscript in braces, `_{i,j}`, as one word."""
+    out: list[Token] = []
+    i = 0
+    while i < len(tokens):
+        token = tokens[i]
+        if token.text == "{" and out and out[-1].text == "_":
+            close = next((j for j in range(i, min(i + 6, len(tokens))) if tokens[j].text == "}"), i)
+            out.append(token._replace(text="".join(t.text for t in tokens[i + 1 : close] if t.text != ",")))
+            i = close
+        else:
+            out.append(token)
+        i += 1
+    return out
 
 
 def bare_names(tokens: Sequence[Token]) -> frozenset[str]:

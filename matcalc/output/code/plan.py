@@ -327,8 +327,8 @@ def function_argument(op: str) -> tuple[str, str]:
     for mark, prefix, text in marks:
         if op.startswith(mark):
             return prefix + op[len(mark) :], text.format(op[len(mark) :])
-    name = op.removeprefix("→").removeprefix("L:")
-    return (f"{name[:-1]}_adj", f"the adjoint of {name[:-1]}") if name.endswith("*") else (name, "a function")
+    name, what = op.removeprefix("→").removeprefix("L:"), "a linear map" if op.startswith("L:") else "a function"
+    return (f"{name[:-1]}_adj", f"the adjoint of {name[:-1]}") if name.endswith("*") else (name, what)
 
 
 def shape_in(store: Terms, exprs: Sequence[Any], symbol: str) -> tuple[Any, Any] | None:
