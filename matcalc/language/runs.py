@@ -2,8 +2,8 @@
 
 Between the names of `spellings.plain`, which splits a run that nobody declared, and the parser.  A run is one name
     circular    where the product would put a definition into itself, or, beside a spaced factor, before its definition
-    spaced      beside a spaced factor, `Wx x1`, if none of its letters stands alone in the program; before it, `X Wq`, if
-                another run begins like it or it has small letters only, `Uf hp`; or if it is a word of small letters, `hprev`
+    spaced      beside a spaced factor, `Wx x1`, if none of its letters stands alone in the program and the last one would be a
+                vector; before it, `X Wq`, if another run begins like it or it has small letters only, `Uf hp`; or if it is a word of small letters, `hprev`
     alike       if it begins like one of these (bz, bx), or ends like one of the second kind, with a letter that never stands alone
 Elsewhere it stays a product.
 """
@@ -48,7 +48,7 @@ def one_names(statements: Sequence[tuple[str | None, Mapping[str, Run]]], declar
         if around:
             circular.setdefault(word, set()).update(map(str, around))
         elif not any(p in bare or p in known for p in run.pieces) and (
-                run.after or run.before and len(begin[run.pieces[0]]) > 1
+                run.after and word[-1].islower() or run.before and len(begin[run.pieces[0]]) > 1
                 or word.islower() and (len(word) >= WORD or run.before and not run.marked)):
             spaced.add(word)
             tails.add(run.pieces[-1])
