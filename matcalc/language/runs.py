@@ -3,7 +3,8 @@
 Between the names of `spellings.plain`, which splits a run that nobody declared, and the parser.  A run is one name
     circular    where the product would put a definition into itself, or, beside a spaced factor, before its definition
     spaced      beside a spaced factor, `Wx x1`, if none of its letters stands alone in the program and the last one would be a
-                vector; before it, `X Wq`, if another run begins like it or it has small letters only, `Uf hp`; or if it is a word of small letters, `hprev`
+                vector; before it, `X Wq`, if another run begins like it or it has small letters only, `Uf hp`; or if it is a
+                word of small letters, `hprev`
     alike       if it begins like one of these (bz, bx), or ends like one of the second kind, with a letter that never stands alone
 Elsewhere it stays a product.
 """

@@ -86,7 +86,7 @@ class Wrong(Exception):
 
 
 class Singular(Exception):
-    """The answer has no value at a point, as it inverts a matrix that is singular there."""
+    """The answer has no value at a point, as it divides by zero there or inverts a singular matrix."""
 
 
 class Skipped(Exception):
@@ -291,7 +291,7 @@ class Question:
             again = self.form(Point(nearby, point.dims, point.entries), value, c, d, u, v)
             if distance(again, claimed, floor) > apart / 100:
                 return None
-        if apart > TOLERANCE and self.singular(point, u, v):
+        if apart > TOLERANCE and (not np.isfinite(claimed).all() or self.singular(point, u, v)):
             raise Singular
         return apart
 
@@ -431,7 +431,7 @@ def judge(question: Question, sampler: Sampler, rng: Generator, number: int, mod
         if entries > LARGE and count == 4:
             break
     if singular and not trouble:
-        raise Wrong("it inverts a matrix that is singular at every sample")
+        raise Wrong("it divides by zero, or inverts a singular matrix, at every sample")
     raise Skipped(trouble)
 
 
