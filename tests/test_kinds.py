@@ -285,6 +285,21 @@ def test_an_assumed_product_replaces_neighbours_only() -> None:
     assert answer.check().ok
 
 
+def test_a_space_in_a_block_is_a_product_where_rows_would_be_ragged() -> None:
+    assert matcalc.derive("[x; A x]", "x", "x: n, A: m×n").text == "[eye(n); A]"
+    assert matcalc.derive("||[A x - b; c x]||^2", "x", "c: scalar").check().ok
+
+
+@pytest.mark.parametrize(("expr", "wrt", "shapes"), [
+    ("(H M') ./ softplus((H .* C) M' / exp(t))", "t", "H: p×n, C: p×n, M: p×n, t: scalar"),     # sigmoid far below zero
+    ("||relu(y / t)||", "t", "y: m, t: scalar positive"),                                       # all of it may be cut off
+    ("tr((U' (t eye(p)) U)^k)", "t", "U: p×m, k: scalar integer, t: scalar"),
+    ("det(C' F C)", "F", "C: m×p, F: m×m"),                                                     # singular if p > m
+])
+def test_a_right_answer_passes_where_it_has_a_value(expr: str, wrt: str, shapes: str) -> None:
+    assert matcalc.derive(expr, wrt, shapes).check().ok
+
+
 @pytest.mark.parametrize(("expr", "wrt"), [("[x, A x]", "x"), ("[X; A*X]", "X"), ("[X, X B]", "X"), ("[x, x; A x, b]", "x"), ("[X, A; B, X']", "X")])
 def test_blocks_side_by_side_and_on_top_of_each_other(expr: str, wrt: str) -> None:
     assert matcalc.derive(expr, wrt, kind="jacobian").check().ok

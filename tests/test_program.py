@@ -124,6 +124,45 @@ def test_what_is_long_and_repeated_is_named() -> None:
     assert passed.check().ok
 
 
+ATTENTION = """
+V3 = softplus(W4 W5 .+ b3)
+V5 = W7 log(1 + W6.^2)
+H7 = softmax(V5 W9' / sqrt(n), 1) V3
+z = logdet(I + H7 H7')
+A = W18 / (1 + z^2)
+B = W18 .* A
+l = sum(tanh(W24 B)) + sum(W27 A)
+"""
+ATTENTION_SHAPES = "W4: p×p, W5: p×m, b3: p, W6: n×n, W7: p×n, W9: p×n, W18: n×p, W24: m×n, W27: p×n"
+LOGARITHMS = """
+u = tanh(W b) / (1 + s^2)
+a = log(1 + ||Z||^2)
+h = sqrt(1 + t^2)
+v = sin(U (a h u) + c)
+l = ||exp(-v.^2)||^2
+"""
+LOGARITHMS_SHAPES = "W: m×p, b: p, s: scalar, Z: m×m, t: scalar, U: p×m, c: p"
+
+
+@pytest.mark.parametrize(("program", "wrt", "shapes"), [
+    (ATTENTION, "W9", ATTENTION_SHAPES),            # the same factor twice in an entrywise product
+    (LOGARITHMS, "s", LOGARITHMS_SHAPES),           # a logarithm inside an array in an exponent
+    (LOGARITHMS, "b", LOGARITHMS_SHAPES),
+])
+def test_what_failed_at_random_is_derived(program: str, wrt: str, shapes: str) -> None:
+    assert matcalc.derive(program, wrt=wrt, shapes=shapes).check().ok
+
+
+def test_a_deep_program_stays_a_program() -> None:
+    """Each layer adds as much as the one before: a cotangent that was taken apart again made the cost grow with the square."""
+    def nodes(layers: int) -> int:
+        lines = [f"h{i} = h{i - 1} + tanh(W h{i - 1})" for i in range(1, layers + 1)]
+        answer = matcalc.derive("\n".join(["W: n×n", "h0: n", *lines, f"h{layers}' h{layers}"]), wrt="h0")
+        return len(answer.terms.costs)
+
+    assert nodes(80) < 2.5 * nodes(40) < 7 * nodes(20)
+
+
 def test_definitions_that_cancel_do() -> None:
     passed = backprop("mu = mean(x); v = ||x - mu||^2 / m; l = f((x - mu) / sqrt(v + epsilon))", wrt="mu, x",
                       shapes="x: m; epsilon: scalar positive")
