@@ -41,6 +41,7 @@ POINTS, DIRECTIONS, LEVELS = 3, 5, 5
 TRIES = {"normal": 40, "mixed": 80}     # draws in a mode before the next one is tried; 12 unless listed
 STARTS = {1: (0.08, 0.02, 0.004), 2: (0.16, 0.05, 0.015)}      # first steps of a first and of a second difference
 STACK = 1 << 21         # largest number of entries in one array of a stack
+TINY = 1e-6             # a step that waves of the usual length can't skip
 INVERTIBLE = 1e11       # largest condition number of a matrix that counts as invertible
 LARGE = 1 << 13         # an array so large that one point and two directions have to do
 
@@ -222,31 +223,39 @@ class Question:
         moved = float(np.abs(self.function(point, shifts) - self.function(point, {})).max())
         return moved if np.isfinite(moved) else 0.0
 
+    def slope(self, point: Point, v: Directions, entries: int, h: Array) -> Array:
+        """Central difference quotients of the function along each direction, for each step."""
+        value = self.at(point, np.concatenate([h, -h]), v, entries)
+        return np.asarray((value[:len(h)] - value[len(h):]) / (2 * h[:, None, None, None]))
+
+    def curvature(self, point: Point, u: Directions, v: Directions, entries: int, h: Array) -> Array:
+        """Second difference quotients of the function along pairs of directions, for each step."""
+        corners = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+        shifts: dict[str, Array] = {}
+        for way, signs in ((u, [a for a, _ in corners]), (v, [b for _, b in corners])):
+            for name, along in way.items():
+                shift = np.stack([s * along for s in signs]) * h[:, None, None, None, None]
+                shifts[name] = shifts[name] + shift if name in shifts else shift
+        value = self._stack(point, shifts, 4 * len(h) * count_of(u), entries)
+        return np.asarray((value[:, 0] - value[:, 1] - value[:, 2] + value[:, 3]) / (4 * h * h)[:, None, None, None])
+
     def first(self, point: Point, v: Directions, entries: int) -> tuple[Array, Array]:
         """The derivative of the function along each direction, with its error."""
-
-        def quotient(h: Array) -> Array:
-            value = self.at(point, np.concatenate([h, -h]), v, entries)
-            return (value[:len(h)] - value[len(h):]) / (2 * h[:, None, None, None])
-
         noise = self.noise(point, v)
-        return richardson(quotient, STARTS[1], lambda h: noise / (2 * h))
+        return richardson(partial(self.slope, point, v, entries), STARTS[1], lambda h: noise / (2 * h))
 
     def second(self, point: Point, u: Directions, v: Directions, entries: int) -> tuple[Array, Array]:
         """The second derivative along pairs of directions, with its error."""
-        corners = ((1, 1), (1, -1), (-1, 1), (-1, -1))
-
-        def quotient(h: Array) -> Array:
-            shifts: dict[str, Array] = {}
-            for way, signs in ((u, [a for a, _ in corners]), (v, [b for _, b in corners])):
-                for name, along in way.items():
-                    shift = np.stack([s * along for s in signs]) * h[:, None, None, None, None]
-                    shifts[name] = shifts[name] + shift if name in shifts else shift
-            value = self._stack(point, shifts, 4 * len(h) * count_of(u), entries)
-            return (value[:, 0] - value[:, 1] - value[:, 2] + value[:, 3]) / (4 * h * h)[:, None, None, None]
-
         noise = self.noise(point, {**u, **v})
-        return richardson(quotient, STARTS[2], lambda h: noise / (4 * h * h))
+        return richardson(partial(self.curvature, point, u, v, entries), STARTS[2], lambda h: noise / (4 * h * h))
+
+    def resolved(self, point: Point, u: Directions, v: Directions, entries: int, true: Array) -> bool:
+        """Whether a far smaller step sees the same slope: the steps of a table may all skip the waves of cos(1e5 x), and agree."""
+        order, h = (2, TINY ** 0.5) if self.kind in SECOND else (1, TINY)
+        step = np.asarray([h])
+        near = self.curvature(point, u, v, entries, step)[0] if order == 2 else self.slope(point, u, entries, step)[0]
+        rounding = self.noise(point, {**u, **v} if order == 2 else u) / h ** order
+        return not float(np.abs(near - true).max()) > 0.01 * float(np.abs(true).max()) + 10 * rounding
 
     def expected_shape(self, point: Point, value: Array) -> tuple[int, int]:
         x, y = (shape(point.env[name]) for name in self.wrt[:2])
@@ -279,6 +288,7 @@ class Question:
         claimed = self.form(point, value, c, d, u, v)
         true, error = self.second(point, u, v, entries) if self.kind in SECOND else self.first(point, u, entries)
         factor = scale ** 2 if self.kind in ALONG_TWICE else scale
+        slopes = true
         true, error = true * factor, error * factor
         floor = FLOOR * max(1.0, float(np.abs(value).max()))    # a difference inherits the rounding of the function
         if not reliable(true, error, CONVERGED, floor):
@@ -291,6 +301,8 @@ class Question:
             again = self.form(Point(nearby, point.dims, point.entries), value, c, d, u, v)
             if distance(again, claimed, floor) > apart / 100:
                 return None
+        if apart > TOLERANCE and not self.resolved(point, u, v, entries, slopes):
+            return None
         if apart > TOLERANCE and (not np.isfinite(claimed).all() or self.singular(point, u, v)):
             raise Singular
         return apart
