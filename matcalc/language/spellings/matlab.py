@@ -103,9 +103,16 @@ def _spaced(tokens: Sequence[Token], i: int) -> bool:
             return False
         elif depth == 1 and token.text == ";":
             gaps.append(0)
-        if depth == 1 and _ends_value(token) and _starts_value(tokens[j + 1]) and tokens[j + 1].start > token.end:
+        if depth == 1 and _parted(tokens, j + 1):
             gaps[-1] += 1
     return False
+
+
+def _parted(tokens: Sequence[Token], i: int) -> bool:
+    """Whether the space before a token parts two entries of a row: `A B`, `2 -1`, but not `x - b`."""
+    previous, token = tokens[i - 1], tokens[i]
+    return token.start > previous.end and _ends_value(previous) and (
+        _starts_value(token) or token.text in ("-", "+", "@") and tokens[i + 1].start == token.end)
 
 
 def _ends_value(token: Token) -> bool:
@@ -181,16 +188,8 @@ def read_matlab(tokens: Sequence[Token], source: str, known: frozenset[str]) -> 
                 continue
         if token.kind == "newline" and brackets and brackets[-1] == "[" and out and out[-1].text not in (";", ",", "["):
             token = mark(";", token.start, token.end)
-        previous = tokens[i - 1] if i else token
-        if (
-            inside == "["
-            and out
-            and i
-            and _ends_value(previous)
-            and token.start > previous.end
-            and (_starts_value(token) or (token.text in ("-", "+", "@") and tokens[i + 1].start == token.end))
-        ):
-            out.append(mark(",", previous.end, token.start))
+        if inside == "[" and out and i and _parted(tokens, i):
+            out.append(mark(",", tokens[i - 1].end, token.start))
         out.append(token)
         i += 1
     return _functions(out, MATLAB_FUNCTIONS, known), notes
