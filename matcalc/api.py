@@ -711,8 +711,9 @@ def simplified(engine: Any, f: Any, x: Any, kind: str, typed: Typed, store: Term
 def shortest(simplify: Any, store: Terms, book: RuleBook, typed: Typed, raw: Any, expand: bool = False) -> Any:
     """A derivative in its shortest form, in operations that the language of the answers has."""
     from matcalc.calculus.identities import assumption_rules, rewrites, spelled
+    from matcalc.calculus.simplify import aligned
 
-    expr = simplify(raw, expand)
+    expr = aligned(store, simplify(raw, expand))
     plain = spelled(store, book, expr)
     if plain is expr:
         return expr

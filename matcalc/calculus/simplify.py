@@ -812,12 +812,22 @@ def present(terms: Terms, x: Any, upright: bool = True) -> Any:
             row = isinstance(node, MatAdd) and terms.shape(node)[0] == 1        # (t − W'φ)' rather than t' − φ'W
             sums = isinstance(node, MatAdd) or any(isinstance(a, MatAdd) for a in node.args)
             if gain >= (0 if row else 1 if sums else 2):
-                inner = present(terms, flipped, False)
+                inner = present(terms, aligned(terms, flipped), False)
                 new = terms.make(sp.Transpose, (inner,), terms.shape(node))
         if isinstance(node, sp.KroneckerProduct | MatrixFunction) and is_array(node):
             new = flatter(terms, new)
         made[node] = positive(terms, new, node is x) if isinstance(new, MatMul) else new
     return made[x]
+
+
+def aligned(terms: Terms, x: Any) -> Any:
+    """The same with max(X) for max(X') where X − max(X') stands: at the maximum it must be zero to the last bit."""
+    nodes = list(postorder([x], children(terms)))
+    extremes = [n for n in nodes if isinstance(n, ScalarFunction) and op_name(n) in ("max", "min")]
+    parts = {terms.split(part)[1] for n in nodes if isinstance(n, MatAdd) for part in n.args} if extremes else set()
+    turned = {n: terms.function(op_name(n), terms.transpose(n.operands[0])) for n in extremes
+              if n.operands[0] not in parts and terms.transpose(n.operands[0]) in parts}
+    return translate(terms, terms, x, turned) if turned else x
 
 
 def positive(terms: Terms, x: Any, whole: bool) -> Any:

@@ -1216,14 +1216,29 @@ class Terms:
             axis = 1 if self.shape(x)[0] == 1 and self.shape(x)[1] != 1 else 0
         return self.make(MatrixFunction, (Str("softmax"), x, Integer(axis), *self.shape(x)), self.shape(x))
 
+    def only_entry(self, x: Any) -> Any | None:
+        """The number that every entry of an array is, if it is a product between ones: c for c 1, u'v for 1 u'v."""
+        c, part = self.split(x)
+        if isinstance(part, OneMatrix):
+            return c
+        if not isinstance(part, MatMul) or part in self.opaque:
+            return None
+        first, *inner, last = part.args
+        rows, cols = self.shape(part)
+        left = self.ones(ONE, self.shape(first)[1]) if isinstance(first, OneMatrix) else first if rows is ONE else None
+        right = self.ones(self.shape(last)[0]) if isinstance(last, OneMatrix) else last if cols is ONE else None
+        return None if left is None or right is None else self.mul(c, left, *inner, right)
+
     def function(self, op: str, *args: Any, value: Any = None) -> Any:
         """Any operation of the table on built arguments."""
         row = TABLE[op]
         if row.entrywise:
             return self.apply(op, args[0])
         shape = self.signature_shape(op, args)
-        if op in ("max", "min") and isinstance(self.split(args[0])[1], OneMatrix):
-            return self.split(args[0])[0]
+        if op in ("max", "min"):
+            entry = self.only_entry(args[0])
+            if entry is not None:
+                return entry
         if op in ("max", "min", "logsumexp") and isinstance(args[0], MatAdd) and args[0] not in self.opaque:
             shift = [self.split(a)[0] for a in args[0].args if isinstance(self.split(a)[1], OneMatrix)]
             if shift:       # max(x + c) = max(x) + c
