@@ -158,7 +158,7 @@ class Simplifier:
         asked = x
         if asked in self._settled:
             return self._settled[asked]
-        if self._depth > DEEPEST or self._spent > MOST_SETTLED:     # each alternative with others inside it
+        if self._depth > DEEPEST or self._depth and self._spent > MOST_SETTLED:     # each alternative with others inside it
             return x
         self._spent = self._spent + 1 if self._depth else 0
         self._depth += 1
