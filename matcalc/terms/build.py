@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import sympy as sp
@@ -93,6 +94,14 @@ _shared: dict[Any, Basic] = {}
 SHARED = 50_000     # nodes that are kept
 
 
+@lru_cache(maxsize=4)
+def real(cls: type) -> Any:
+    """What sympy is told of numbers that it doesn't know to be real; else it would look for imaginary parts inside their arrays."""
+    facts = cls.default_assumptions.copy()      # type: ignore[attr-defined]
+    facts.deduce_all_facts((("real", True),))
+    return facts
+
+
 def forget() -> None:
     """Between two questions: let go of the nodes of earlier ones, if they are many."""
     if len(_shared) > SHARED:
@@ -112,7 +121,9 @@ def shared(cls: type, args: tuple[Basic, ...], shape: Shape | None) -> Any:
         node = Basic.__new__(cls, *args)
         if cls is DiagMatrix:       # sympy keeps these two beside the arguments
             node._shape, node._vector = shape, args[0]
-        if node.is_Matrix:
+        if cls is Trace or cls is Determinant:
+            node._assumptions = real(cls).copy()
+        elif node.is_Matrix:
             node.depth = 1 + max([getattr(a, "depth", 0) for a in args], default=0)
         _shared[cls, args] = node
     return node
