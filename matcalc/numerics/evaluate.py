@@ -230,13 +230,7 @@ def below(node: sp.Basic) -> Iterable[sp.Basic]:
         return node.operands[:ARRAYS.get(op_name(node), len(node.operands))]
     if isinstance(node, SumOver | MatrixSum):
         return tuple(node.args[1:3])
-    return tuple(sorted(node.args, key=extreme)) if isinstance(node, sp.MatAdd) else tuple(node.args)
-
-
-def extreme(x: Any) -> bool:
-    """Whether a summand is a largest or smallest entry: taken off last, x − max(x) is zero to the last bit wherever x is the largest."""
-    numbers = sp.Mul.make_args(x.args[0]) if isinstance(x, sp.MatMul) else ()
-    return any(isinstance(f, ScalarFunction) and op_name(f) in ("max", "min") for f in numbers)
+    return tuple(node.args)
 
 
 def evaluate(expr: sp.Basic, env: Environment, dims: Dimensions) -> Array:
