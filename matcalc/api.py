@@ -501,9 +501,9 @@ def answer(question: Question, kind: str | None, book: RuleBook, *, constrained:
     if tidy and apart:
         tidier = tidied(terms, book, f, written=cost(terms, raw) < SHORT)
     store = terms
-    short = bool(terms.opaque) and cost(terms, raw) < SHORT
+    short = bool(terms.opaque - terms.exact) and cost(terms, raw) < SHORT
     if short:       # a short answer is written out, its named intermediates too
-        terms.opaque.clear()
+        terms.opaque &= terms.exact
     if structure and direction is not None and not structure.startswith("tangent"):
         full[direction] = words         # the direction moves the entries together, as the variable does
     if free != full or short:

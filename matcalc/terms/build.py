@@ -147,6 +147,7 @@ class Terms:
         self.ranges: dict[Any, tuple[Any, Any] | None] = {}     # the bounds of summation indices, outer ones last; None if they differ
         self.taken: set[str] = set()        # names that no fresh summation index may have
         self.opaque: set[Basic] = set()      # named intermediates: never flattened away
+        self.exact: set[Basic] = set()       # those of them that stay in one piece in a short answer as well
 
     # ------------------------------------------------------------------ the store
 
@@ -181,8 +182,7 @@ class Terms:
 
     def name(self, x: Basic) -> None:
         """Keep a term as one piece from now on, as a named intermediate; of 2 (A + B) the sum as well."""
-        self.opaque.add(x)
-        self.opaque.add(self.split(x)[1])
+        self.opaque |= {x, self.split(x)[1]}
 
     # ------------------------------------------------------------------ leaves
 
