@@ -79,8 +79,7 @@ class Linearizer:
             total.extend(unknown.differential(self.terms, node, op, operands, value, slot, tangent) for slot, tangent in rest.items())
         elif rest:
             if op in ("max", "min"):
-                self.terms.name(operands[0])
-                self.terms.exact |= {operands[0], self.terms.split(operands[0])[1]}     # x − max(x) must be 0 at the maximum, to the last bit
+                self.terms.name(operands[0], exact=True)        # x − max(x) must be 0 at the maximum, to the last bit
             first = self.template(op, operands, value)
             total.append(first.differential(self.terms, operands, rest))
             others = {slot: tangent for slot, tangent in rest.items() if first.names[slot] not in first.moved}

@@ -180,9 +180,13 @@ class Terms:
         got = self._order.get(x)
         return got is not None and got < self._order[other]
 
-    def name(self, x: Basic) -> None:
+    def name(self, x: Basic, exact: bool = False) -> None:
         """Keep a term as one piece from now on, as a named intermediate; of 2 (A + B) the sum as well."""
-        self.opaque |= {x, self.split(x)[1]}
+        part = self.split(x)[1]
+        kept = {x, part} if isinstance(part, MatAdd) else {x}
+        self.opaque |= kept
+        if exact:
+            self.exact |= kept
 
     # ------------------------------------------------------------------ leaves
 
