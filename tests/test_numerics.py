@@ -457,3 +457,9 @@ def test_a_far_block_costs_no_digits_of_the_exponential() -> None:
     near, far = (FUNCTIONS["expm"](np.block([[x, s * v], [np.zeros((4, 4)), x]])) for s in (1.0, 1e9))
     assert np.allclose(far[:4, 4:], 1e9 * near[:4, 4:], rtol=1e-10)
     assert np.allclose(far[:4, :4], near[:4, :4], rtol=1e-10)
+
+
+def test_orthogonal_arrays_are_rotations_and_reflections() -> None:
+    rng = np.random.default_rng(0)
+    for n in (3, 4):
+        assert {round(np.linalg.det(draw_array({"orthogonal"}, n, n, rng))) for _ in range(20)} == {-1, 1}

@@ -178,7 +178,8 @@ def draw_array(properties: Iterable[str], rows: int, cols: int, rng: Generator, 
     if words & {"spd", "psd"}:
         return definite(n, rng)
     if "orthogonal" in words:
-        return np.linalg.qr(entries(n, n, rng, "normal"))[0]
+        q = np.linalg.qr(entries(n, n, rng, "normal"))[0]
+        return np.asarray(q * rng.choice([-1.0, 1.0], n))       # rotations and reflections: QR gives one or the other, by the size
     if "skew" in words:
         a = entries(n, n, rng, "normal")
         return (a - a.T) / 2
