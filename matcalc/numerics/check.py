@@ -217,9 +217,10 @@ class Question:
         return np.stack([self._stack(point, {n: s[i] for n, s in shifts.items()}, count // parts, entries) for i in range(parts)])
 
     def noise(self, point: Point, names: Iterable[str]) -> float:
-        """What rounding the variables does to the value of the function, which is about what rounding does within."""
+        """What rounding the variables, and all else, does to the value of the function: about what rounding does within."""
         rng = np.random.default_rng(0)
-        shifts = {n: NOISE * point.env[n] * rng.standard_normal((4, *point.env[n].shape)) for n in names}
+        moving = [*names, *(n for n, a in point.env.items() if a.dtype.kind == "f" and not (a == np.round(a)).all())]
+        shifts = {n: NOISE * point.env[n] * rng.standard_normal((4, *point.env[n].shape)) for n in moving}
         moved = float(np.abs(self.function(point, shifts) - self.function(point, {})).max())
         return moved if np.isfinite(moved) else 0.0
 
