@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from matcalc.errors import DeclarationError, MatcalcError, ShapeError, UndefinedError, UnsupportedError
 from matcalc.language.declare import Declaration, canonical_name, convention, parse_assumptions, parse_shapes
 from matcalc.language.infer import Typed, infer, with_absent
-from matcalc.language.parser import Parsed
+from matcalc.language.parser import RIGHT_SIDE, Parsed
 from matcalc.language.parser import parse as parse_text
 from matcalc.language.size import NUMBER
 from matcalc.language.syntax import Node, postorder
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 Made = TypeVar("Made")
 Shapes = str | Mapping[str, str] | Iterable[str] | None
+ZEROED = frozenset({"diagonal", "lower", "upper"})      # properties that leave some entries zero
 # properties that say how entries hang together: taken as free, a variable loses them while it is differentiated
-ZEROED = frozenset({"diagonal", "lower", "upper"})
 STRUCTURAL = frozenset({"symmetric", "skew", "spd", "psd", "diagonal", "orthogonal", "lower", "upper", "unit", "simplex", "onehot", "toeplitz"})
 
 
@@ -397,6 +397,9 @@ def ask(expr: Any, wrt: str, shapes: Shapes, assume: Iterable[str], syntax: str,
         if variable not in typed.symbols:
             if variable in typed.sizes:
                 raise UndefinedError("derivative-by-size", f"{variable} is a size, not a variable", hint=None)
+            if any(note.startswith(RIGHT_SIDE) for note in parsed.notes):
+                raise UndefinedError("equation", f"an equation has no derivative, and {variable} is not on its right side",
+                                     source=typed.source, span=(0, len(typed.source)), hint="write one side alone; matcalc solve takes equations")
             typed = with_absent(typed, variable)
             notes.append(f"{variable} does not occur in the expression, so the derivative is zero")
     return Question(typed, name, transposed, properties(typed), tuple(notes), second, rest)

@@ -457,3 +457,18 @@ def test_broken_latex_is_read_or_refused(pieces: list[str]) -> None:
 def test_broken_code_is_read_or_refused(pieces: list[str]) -> None:
     for syntax in ("auto", "numpy", "matlab", "r"):
         assert refusal("".join(pieces), syntax) != ""
+
+
+@pytest.mark.parametrize("text", ["x[k]^2", "-log(softmax(z)[k])", "(A x)[i]"])
+def test_a_letter_in_glued_brackets_is_an_index(text: str) -> None:
+    with pytest.raises(LanguageError, match="indexing isn't part of the language"):
+        parse(text)
+    assert same(parse("x'[A + B]x").root, parse("x' (A + B) x").root)
+
+
+@pytest.mark.parametrize(("text", "name"), [
+    ("kl_div(p, q)", "kl_div"), ("my_loss(W x, y)", "my_loss"), (r"\mathrm{kl}_{\mathrm{div}}(p, q)", "kl_div")])
+def test_a_word_with_an_underscore_may_be_a_function(text: str, name: str) -> None:
+    parsed = parse(text)
+    assert (parsed.root.op, parsed.root.value) == ("unknown", (name, False))
+    assert f"{name}(…) was read as an unknown function" in parsed.notes

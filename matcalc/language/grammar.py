@@ -25,6 +25,7 @@ NORMS = {
     "inf": "norminf", "infty": "norminf", "Inf": "norminf", "*": "nuclear", "nuc": "nuclear", "tr": "nuclear",
     "op": "sigma_max", "spec": "sigma_max"}
 FLATTENED = {"2F": ("F", True), "F2": ("F", True), "22": ("2", True), "F": ("F", False), "2": ("2", False), "1": ("1", False)}
+INDICES = frozenset("ijklmnt")     # names that in brackets glued to a value are an index
 BROADCAST = {"add": "badd", "sub": "bsub", "hadamard": "bmul", "quotient": "bdiv"}
 
 
@@ -675,7 +676,8 @@ class Expression(Calls):
         return Node("symbol", (), text, span)
 
     def blocks(self, opener: Token) -> Node:
-        """`[A, B; C, D]`, a block matrix; `[A]` is A in brackets."""
+        """`[A, B; C, D]`, a block matrix; `[A]` is A in brackets, but `x[k]` an index."""
+        start = self.i
         self.i += 1
         outer, self.bars = self.bars, []
         rows: list[list[Node]] = [[]]
@@ -700,7 +702,12 @@ class Expression(Calls):
         self.bars, self.glued = outer, None
         span = (opener.start, closing.end)
         if len(rows) == 1 and len(rows[0]) == 1:
-            return rows[0][0]
+            only, before = rows[0][0], self.tokens[start - 1] if start else opener
+            if (only.op == "symbol" and only.value in INDICES and only.value not in self.known and before.end == opener.start
+                    and (before.kind == "name" or before.text == ")")):
+                self.fail("unsupported-notation", "indexing isn't part of the language", span,
+                          "use `diag`, a unit vector `e_i`, or a sum over an index")
+            return only
         if len({len(r) for r in rows}) > 1:
             odd = next(r for r in rows if len(r) != len(rows[0]))
             self.fail(

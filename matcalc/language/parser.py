@@ -30,6 +30,9 @@ _NEVER_AFTER = frozenset({"+", "*", "@", "/", ".*", "./", ".^", ".+", "⊗", "^"
 _ALWAYS_BEFORE = frozenset({"+", "-", "*", "@", "/", ".*", "./", ".^", ".+", ".-", "⊗", "^", "=", ":=", ",", "\\"})
 
 
+RIGHT_SIDE = "the right side of "       # how a note begins that an equation was read as its right side
+
+
 @dataclass(frozen=True, slots=True)
 class Parsed:
     """What was read: the tree, where it came from, how it was spelled, and what was assumed while reading."""
@@ -343,7 +346,7 @@ class _Program:
         if [t.text for t in statement[at + 1 :]] == ["0"]:
             del statement[at:]
             return None, 0, "the left side of … = 0 was read"
-        return None, at + 1, f"the right side of {shown} = … was read"
+        return None, at + 1, f"{RIGHT_SIDE}{shown} = … was read"
 
     @staticmethod
     def head(left: list[Token]) -> int:

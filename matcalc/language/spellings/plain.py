@@ -538,6 +538,10 @@ class Names:
             out.append(Token("func", "sigmoid", first.start, end))
         elif dotted:
             out.append(Token("func", whole, first.start, end, ("unknown", True)))
+        elif (call and not self.rule and self.beside(end, following.start) and word.islower() and len(word) > 1 and word not in LETTER_NAMES
+              and marks.isalpha() and len(marks) > 1 and not any(word[cut:] in self.known for cut in range(len(word)))):  # kl_div(p, q)
+            self.note(f"{whole}(…) was read as an unknown function")
+            out.append(Token("func", whole, first.start, end, ("unknown", False)))
         elif first.kind == "letter" or len(word) == 1 or word in LETTER_NAMES or word[1:].isdigit():
             self.letter(first, word, marks, end, call and self.beside(end, following.start), comma, out, following)
         else:
