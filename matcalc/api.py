@@ -208,8 +208,9 @@ def parse(text: str, shapes: Shapes = None, *, syntax: str = "auto") -> Any:
     Raises LanguageError, ShapeError or DeclarationError.
     """
     typed = read(text, shapes, syntax=syntax)
-    from matcalc.terms.build import Terms
+    from matcalc.terms.build import Terms, forget
 
+    forget()
     return build(Terms(properties(typed)), typed)
 
 

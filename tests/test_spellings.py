@@ -472,3 +472,9 @@ def test_a_word_with_an_underscore_may_be_a_function(text: str, name: str) -> No
     parsed = parse(text)
     assert (parsed.root.op, parsed.root.value) == ("unknown", (name, False))
     assert f"{name}(…) was read as an unknown function" in parsed.notes
+
+
+def test_eps_is_one_number() -> None:
+    typed = infer(parse("(x - mean(x)) / sqrt(var(x) + eps)"), {})
+    assert typed.symbols["eps"].is_number
+    assert set(typed.symbols) == {"x", "eps"}

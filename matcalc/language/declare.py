@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from matcalc.errors import DeclarationError, MatcalcError
 from matcalc.language.size import ONE, Shape, Size, parse_size
 from matcalc.language.syntax import Node
+from matcalc.language.tokens import SMALL
 
 LOWER = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi",
          "omicron", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega")
@@ -95,10 +96,10 @@ def canonical_name(text: str) -> str:
 
 
 def convention(name: str) -> str:
-    """What a name means when nothing is said: capital = matrix, lower-case Latin = vector, lower-case Greek = number."""
+    """What a name means when nothing is said: capital = matrix, lower-case Latin = vector, lower-case Greek (and eps) = number."""
     stem = re.match(r"[A-Za-z]+", name)
     if stem and stem[0][:1].islower():
-        return "number" if stem[0] in GREEK_WORDS else "vector"
+        return "number" if stem[0] in GREEK_WORDS or stem[0] == SMALL else "vector"
     return "matrix"
 
 

@@ -7,7 +7,7 @@ Used while parsing, where no shapes are known yet, to choose between two reading
 from __future__ import annotations
 
 from matcalc.language.syntax import Node, postorder
-from matcalc.language.tokens import LETTER_NAMES
+from matcalc.language.tokens import LETTER_NAMES, SMALL
 from matcalc.terms.operations import TABLE
 
 NUMBERS = frozenset(row.name for row in TABLE.values() if row.signature.split("|")[0].strip().endswith("-> 1 1")) | {
@@ -50,7 +50,7 @@ class Guess:
         op = x.op
         if op == "symbol":
             name = str(x.value)
-            return "matrix" if name[0].isupper() else "number" if name.split("_")[0] in LETTER_NAMES else "column"
+            return "matrix" if name[0].isupper() else "number" if name.split("_")[0] in LETTER_NAMES or name == SMALL else "column"
         if op == "eye":
             return "matrix"
         if (op in NUMBERS and (x.value is None or op in ("number", "sizeof"))) or op in ("bars", "norm2", "pnorm"):

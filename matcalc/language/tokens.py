@@ -60,6 +60,7 @@ GREEK: dict[str, str] = {
     "ϕ": "phi", "ϵ": "epsilon", "ϑ": "theta", "ϱ": "rho", "ϖ": "pi", "ς": "sigma", "ϰ": "kappa", "ε": "epsilon", "\u00b5": "mu",
     "ℓ": "ell", "\u2206": "Delta", "\u2126": "Omega",
 }
+SMALL = "eps"       # the small number below fractions and roots: one name, although no letter's
 LETTER_NAMES = frozenset((*GREEK_NAMES, *GREEK_CAPITALS, "ell"))
 
 SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ᵀᵗⁿᵏᵐᵖ⁎ᴴᴛⁱʲˢˣᵈ", "0123456789+-()Ttnkmp*HTijsxd", strict=True))

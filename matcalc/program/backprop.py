@@ -91,8 +91,9 @@ class Whole:
     @cached_property
     def stores(self) -> tuple[Terms, Terms]:
         """Where it is differentiated, the structure of the variables set aside, and where it is simplified."""
-        from matcalc.terms.build import Terms
+        from matcalc.terms.build import Terms, forget
 
+        forget()
         full = api.properties(self.typed)
         free = {name: api.freed(words) if name in self.wrt else words for name, words in full.items()}
         larger = api.orders(self.typed)

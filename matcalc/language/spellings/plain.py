@@ -16,7 +16,7 @@ from itertools import pairwise
 from matcalc.errors import LanguageError
 from matcalc.language.runs import Run
 from matcalc.language.syntax import Node
-from matcalc.language.tokens import LETTER_NAMES, Token, tokenize
+from matcalc.language.tokens import LETTER_NAMES, SMALL, Token, tokenize
 from matcalc.terms.operations import NAMES
 
 FUNCTION_CAPITALS = frozenset({"E", "L", "J", "F"})  # capitals that are functions before a bracket with one name in it
@@ -542,7 +542,9 @@ class Names:
               and marks.isalpha() and len(marks) > 1 and not any(word[cut:] in self.known for cut in range(len(word)))):  # kl_div(p, q)
             self.note(f"{whole}(…) was read as an unknown function")
             out.append(Token("func", whole, first.start, end, ("unknown", False)))
-        elif first.kind == "letter" or len(word) == 1 or word in LETTER_NAMES or word[1:].isdigit():
+        elif first.kind == "letter" or len(word) == 1 or word in LETTER_NAMES or word[1:].isdigit() or whole == SMALL:
+            if whole == SMALL:
+                self.note("eps was read as one name")
             self.letter(first, word, marks, end, call and self.beside(end, following.start), comma, out, following)
         else:
             count = len(out)
