@@ -451,6 +451,13 @@ def test_token_soup_is_read_or_refused(text: str) -> None:
         assert 0 <= start <= end <= max(len(text), 1)
 
 
+@pytest.mark.parametrize("text", ["1_-", "(1_-", "1_{-}"])
+def test_ones_need_sizes(text: str) -> None:
+    for syntax in ("plain", "latex"):
+        start, end = refused_at(text, syntax)
+        assert start < end <= len(text)
+
+
 @pytest.mark.parametrize("text", ["∇", "∇_", "∇_{", "∇_{x", "∇_{x}", "∇_x"])
 def test_a_nabla_without_a_function_ends_too_early(text: str) -> None:
     start, end = refused_at(text, "auto")

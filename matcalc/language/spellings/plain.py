@@ -460,6 +460,8 @@ class Names:
             j += 1
         if tokens[j].text != "}" or len(sides) > 2 or not all(sides):
             self.subscript(tokens, i)
+            raise LanguageError("unexpected-token", "this subscript is no size, nor two of them", hint="write 1_m or 1_{m×n}",
+                                span=(tokens[i].start, tokens[j].end), source=self.source)
         made = [self.size(side) for side in sides]
         return (made[0], made[1] if len(made) > 1 else 1), j + 1
 
